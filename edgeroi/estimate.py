@@ -1,0 +1,71 @@
+"""A number with its doubt: interval, sample size, basis and notes travel with the value.
+
+No data is ``None``, never 0. The weakest basis wins when numbers combine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Basis = Literal["measured", "aggregate", "modelled", "listed", "best_case", "assumed"]
+
+#: Strongest first.
+BASES: tuple[Basis, ...] = ("measured", "aggregate", "listed", "modelled", "best_case", "assumed")
+
+
+def weakest(*bases: Basis) -> Basis:
+    """The basis of a number made from numbers of these bases."""
+    return max(bases, key=BASES.index)
+
+
+Shape = Literal["point", "triangular", "lognormal", "normal", "uniform"]
+World = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A driver: its likely value and how far it may reasonably lie from it.
+
+    ``low`` and ``high`` are the ends of a triangular range, or of a 90 % interval for the other shapes.
+    ``name`` is the driver's path in the scenario (``search.value.waiting``); two ranges of one name move together.
+    """
+
+    likely: float
+    low: float
+    high: float
+    name: str = ""
+    shape: Shape = "point"
+    basis: Basis = "assumed"
+    why: str | None = None
+
+    @classmethod
+    def point(cls, value: float, name: str = "", basis: Basis = "assumed") -> Range:
+        """A number stated without a range."""
+        return cls(value, value, value, name, "point", basis)
+
+    @property
+    def is_point(self) -> bool:
+        """Whether nothing is said about how far the value may lie from the likely one."""
+        return self.low == self.high
+
+    def at(self, world: World) -> float:
+        """The value in one world: the world's own for this name, else the likely one."""
+        return world.get(self.name, self.likely)
+
+    def named(self, name: str) -> Range:
+        """The same range under another name."""
+        return replace(self, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One number as it reaches a reader: ``value`` with ``[low, high]`` (95 % unless said), ``n`` behind it, and its basis."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    basis: Basis = "assumed"
+    notes: tuple[str, ...] = ()

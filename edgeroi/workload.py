@@ -1,0 +1,258 @@
+"""What the traffic is: partial profiles that add up, and the profile read from their sum.
+
+A chunk of log becomes a ``Partial``; partials add up in any order to the same bytes; the sum is read as a ``Profile``.
+The local engine, a cluster and a saved profile all produce the same ``Partial``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal, Self, TypeVar
+
+from edgeroi.histogram import LatencyHistogram
+from edgeroi.request import LineCount, Reject
+
+#: The values of the ``by`` columns, in their order; ``None`` where a request did not say.
+GroupKey = tuple[str | None, ...]
+SeenFrom = Literal["client", "gateway", "server"]
+
+HOURS_PER_MONTH = 730
+NS_PER_HOUR = 3_600_000_000_000
+
+#: What is summed besides durations, and how many of its units make one: money in 1e-12 USD, ratios in 1e-6.
+SUMMED: Mapping[str, int] = {
+    "input_tokens": 1,
+    "cached_tokens": 1,
+    "cache_write_tokens": 1,
+    "output_tokens": 1,
+    "cost_usd": 10**12,
+    "quality": 10**6,
+    "confidence": 10**6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """An exact integer sum over the requests that told the number, and how many those were."""
+
+    total: int = 0
+    n: int = 0
+
+    def __add__(self, other: Self) -> Sum:
+        """The sum over both."""
+        return Sum(self.total + other.total, self.n + other.n)
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """One UTC hour: requests that started in it, and the time they took."""
+
+    requests: int = 0
+    busy_ns: int = 0
+
+    def __add__(self, other: Self) -> Busy:
+        """Both."""
+        return Busy(self.requests + other.requests, self.busy_ns + other.busy_ns)
+
+
+K = TypeVar("K")
+V = TypeVar("V", LatencyHistogram, Sum, Busy, "Stratum")
+
+
+def _added(one: Mapping[K, V], two: Mapping[K, V]) -> dict[K, V]:
+    merged = dict(one)
+    for key, value in two.items():
+        merged[key] = merged[key] + value if key in merged else value
+    return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Successes of one day, or of one mix (output-token band and quarter of the day), in buckets 16 times coarser."""
+
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    ttft: LatencyHistogram = field(default_factory=LatencyHistogram)
+
+    def __add__(self, other: Self) -> Stratum:
+        """Both."""
+        return Stratum(self.latency + other.latency, self.ttft + other.ttft)
+
+
+#: (output-token band, quarter of the UTC day); a part that is unknown is -1.
+Mix = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Everything counted about one group of requests; tallies add up.
+
+    Histograms of successes: ``latency`` (e2e), ``ttft``, ``network``, and ``served``/``ttft_served``: the same less
+    the request's own network time, where both are known. ``failure``: how long failed requests took.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    ttft: LatencyHistogram = field(default_factory=LatencyHistogram)
+    network: LatencyHistogram = field(default_factory=LatencyHistogram)
+    served: LatencyHistogram = field(default_factory=LatencyHistogram)
+    ttft_served: LatencyHistogram = field(default_factory=LatencyHistogram)
+    failure: LatencyHistogram = field(default_factory=LatencyHistogram)
+    streamed: Sum = Sum()
+    cold_starts: Sum = Sum()
+    sums: Mapping[str, Sum] = field(default_factory=dict)
+    hours: Mapping[int, Busy] = field(default_factory=dict)
+    days: Mapping[int, Stratum] = field(default_factory=dict)
+    mixes: Mapping[Mix, Stratum] = field(default_factory=dict)
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+    def __add__(self, other: Self) -> Tally:
+        """The tally of both groups of requests."""
+        starts = [at for at in (self.first_ns, other.first_ns) if at is not None]
+        ends = [at for at in (self.last_ns, other.last_ns) if at is not None]
+        return Tally(
+            self.requests + other.requests,
+            self.errors + other.errors,
+            self.latency + other.latency,
+            self.ttft + other.ttft,
+            self.network + other.network,
+            self.served + other.served,
+            self.ttft_served + other.ttft_served,
+            self.failure + other.failure,
+            self.streamed + other.streamed,
+            self.cold_starts + other.cold_starts,
+            _added(self.sums, other.sums),
+            _added(self.hours, other.hours),
+            _added(self.days, other.days),
+            _added(self.mixes, other.mixes),
+            min(starts, default=None),
+            max(ends, default=None),
+        )
+
+    @property
+    def error_ratio(self) -> float | None:
+        """The share of requests that failed; ``None`` of no request."""
+        return self.errors / self.requests if self.requests else None
+
+    def mean(self, column: str) -> float | None:
+        """The mean of a summed column over the requests that told it, in its own unit; ``None`` where none did."""
+        told = self.sums.get(column, Sum())
+        return told.total / SUMMED[column] / told.n if told.n else None
+
+    def total(self, column: str) -> float | None:
+        """The sum of a summed column, in its own unit; ``None`` where no request told it."""
+        told = self.sums.get(column, Sum())
+        return told.total / SUMMED[column] if told.n else None
+
+
+@dataclass(frozen=True, slots=True)
+class FileAccount:
+    """One input: what it was taken for, in which unit, and where each of its lines went."""
+
+    path: str
+    bytes: int
+    digest: str
+    format: str
+    unit: str
+    lines: LineCount
+    counted: Literal["lines", "records", "spans"] = "lines"
+    damage: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What one chunk of log says; ``a + b == b + a``, and grouping does not matter."""
+
+    by: tuple[str, ...]
+    tallies: Mapping[GroupKey, Tally] = field(default_factory=dict)
+
+    def __add__(self, other: Self) -> Partial:
+        """What both chunks say."""
+        if self.by != other.by:
+            raise ValueError(f"partial profiles by {self.by} and by {other.by} do not add up")
+        merged = dict(self.tallies)
+        for key, tally in other.tallies.items():
+            merged[key] = merged[key] + tally if key in merged else tally
+        return Partial(self.by, merged)
+
+
+def _sort_key(key: GroupKey) -> tuple[tuple[bool, str], ...]:
+    return tuple((part is None, part or "") for part in key)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One row of a profile: which requests, and their tally."""
+
+    key: Mapping[str, str | None]
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Logs, read: groups of requests, and the account of every line they came from.
+
+    ``seen_from``: where the log measured, ``None`` where nobody said. ``sampling``: the share of requests the log keeps.
+    ``rejects``: the first few rejected lines; all of them go to a rejects file where one was asked for.
+    """
+
+    partial: Partial
+    files: tuple[FileAccount, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    notes: tuple[str, ...] = ()
+    seen_from: SeenFrom | None = None
+    sampling: float = 1.0
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The columns it is grouped by."""
+        return self.partial.by
+
+    @property
+    def lines(self) -> LineCount:
+        """The account of all lines of all files."""
+        return sum((file.lines for file in self.files), LineCount())
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """One row per group, in the order of their keys; unknown last."""
+        keys = sorted(self.partial.tallies, key=_sort_key)
+        return tuple(Group(dict(zip(self.by, key, strict=True)), self.partial.tallies[key]) for key in keys)
+
+    @property
+    def total(self) -> Tally:
+        """All requests as one group."""
+        return sum_tallies(self.partial.tallies.values())
+
+    def select(self, **where: str | None) -> Tally:
+        """The requests whose columns have these values, as one group; columns must be among ``by``."""
+        unknown = set(where) - set(self.by)
+        if unknown:
+            raise ValueError(f"profile is by {self.by}, not by {sorted(unknown)}")
+        return sum_tallies(group.tally for group in self.groups if where.items() <= group.key.items())
+
+    @property
+    def span_hours(self) -> float | None:
+        """Hours from the first to the last request; ``None`` without timestamps."""
+        total = self.total
+        if total.first_ns is None or total.last_ns is None:
+            return None
+        return (total.last_ns - total.first_ns) / NS_PER_HOUR
+
+    def requests_month(self, tally: Tally) -> float | None:
+        """Requests a month of 730 h at the log's own rate and sampling; ``None`` where the span is unknown or zero."""
+        span = self.span_hours
+        return tally.requests / self.sampling / span * HOURS_PER_MONTH if span else None
+
+
+def sum_tallies(tallies: Iterable[Tally]) -> Tally:
+    """All of them as one group."""
+    return sum(tallies, Tally())
+
+
+def tally_fields() -> tuple[str, ...]:
+    """The names of what a tally holds, in order; a saved profile writes them in this order."""
+    return tuple(f.name for f in fields(Tally))
