@@ -1,0 +1,469 @@
+"""What a scenario states, as frozen values: options, workloads, the gate, and where each key stands in its file.
+
+``edgeroi.scenario`` reads them from YAML; whatever is built here by hand is as good. A ``Range`` is named by its dotted path
+(``options.edge.rtt``, ``search.value.waiting``) and holds the canonical unit of its field: ms, USD/Mtok, USD/h, USD/month,
+requests/month, tok, a ratio of 1, h/month, months, tok/s, GB, USD/GB, USD/request, USD. Not stated is ``None``, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from edgeroi.errors import Place
+from edgeroi.estimate import Range
+
+if TYPE_CHECKING:
+    from edgeroi.values.deadline import Deadline
+    from edgeroi.values.elasticity import Elasticity
+    from edgeroi.values.linear_time import LinearTime
+    from edgeroi.values.none import NoValue
+
+    ValueModel = NoValue | LinearTime | Deadline | Elasticity
+
+Placement = Literal["edge", "regional", "cloud", "device"]
+SeenFrom = Literal["client", "gateway", "server"]
+Judged = Literal["ttft", "e2e"]
+Users = Literal["people", "machines", "nobody"]
+
+PLACEMENTS: tuple[Placement, ...] = ("edge", "regional", "cloud", "device")
+
+#: The rules of the gate, by the names that scripts and waivers use.
+RULES = ("edge-net", "edge-value-undeclared", "needs", "edge-uncovered", "max-premium", "price-missing", "data-missing", "stale-price")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why somebody says so, and who; what makes an assumption, a requirement or a waiver reviewable."""
+
+    why: str | None = None
+    by: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether both parts are stated."""
+        return self.why is not None and self.by is not None
+
+
+# --- where requests were logged -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LogRef:
+    """Logs to read: files, folders or globs, already resolved against the scenario's folder.
+
+    ``where`` keeps the rows whose column holds one of the values. ``columns``, ``constants`` and ``not_error`` say what ``--map``,
+    ``--const`` and ``--not-error`` say; ``mapping`` is the path of a mapping file.
+    """
+
+    files: tuple[str, ...]
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    not_error: tuple[str, ...] = ()
+    mapping: str | None = None
+    place: Place | None = None
+
+
+# --- what an option costs -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRef:
+    """A row of the price book: provider, first slash, model verbatim; ``context`` narrows it (``batch``, ``service_tier``, ``region``)."""
+
+    ref: str
+    context: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    place: Place | None = None
+
+    @property
+    def provider(self) -> str:
+        """What stands before the first slash."""
+        return self.ref.partition("/")[0]
+
+    @property
+    def model(self) -> str:
+        """What stands after the first slash, verbatim."""
+        return self.ref.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPrice:
+    """A price written in the scenario itself; it wins over every book.
+
+    Tokens in USD/Mtok, ``request`` in USD/request, ``gpu`` in USD/h of one server, ``neurons`` in USD/kneuron
+    with ``neurons_input`` and ``neurons_output`` in neurons/Mtok.
+    """
+
+    input: Range | None = None
+    cached: Range | None = None
+    cache_write: Range | None = None
+    output: Range | None = None
+    request: Range | None = None
+    gpu: Range | None = None
+    neurons: Range | None = None
+    neurons_input: Range | None = None
+    neurons_output: Range | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFee:
+    """A monthly fee, USD/month; ``per_account`` ones are counted once however many workloads use the account."""
+
+    usd_month: Range
+    per_account: bool = False
+    item: str = "fixed fee"
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Labour: hours in h/month; the rate in USD/h, ``None`` where nobody stated what an hour costs."""
+
+    hours: Range
+    rate: Range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Bytes out: ``volume`` in GB/month or ``per_request`` in GB; ``price`` in USD/GB."""
+
+    price: Range
+    volume: Range | None = None
+    per_request: Range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Dedicated servers: how many, how many at each site; ``throughput`` in tok/s of one server when full, ``gpu`` in USD/h of one."""
+
+    servers: int
+    per_site: int | None = None
+    throughput: Range | None = None
+    gpu: Range | None = None
+
+    @property
+    def sites(self) -> int:
+        """How many places the servers are spread over; 1 where not stated."""
+        return -(-self.servers // self.per_site) if self.per_site else 1
+
+
+# --- how fast an option is ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StatedLatency:
+    """A latency nobody measured: either one constant, or two or more quantiles (0..1, rising) in ms, values rising too."""
+
+    constant: Range | None = None
+    quantiles: tuple[tuple[float, Range], ...] = ()
+
+    def quantile(self, p: float) -> Range | None:
+        """The stated quantile, ``None`` where it is not stated."""
+        return self.constant or dict(self.quantiles).get(p)
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """The share of requests that meet a cold start, and the ms it adds to them."""
+
+    share: Range
+    adds: Range
+
+
+@dataclass(frozen=True, slots=True)
+class OriginCalls:
+    """Calls from the serving site back to a central store, per request, and the ms of each."""
+
+    count: Range
+    rtt: Range
+
+
+# --- policies: who answers which request ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Shares of the traffic by option, summing to 1."""
+
+    shares: tuple[tuple[str, Range], ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The options it uses."""
+        return tuple(name for name, _ in self.shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What one column of a request must hold: one of the values, or a number on the stated side of a limit."""
+
+    column: str
+    test: Literal["in", "<", "<=", ">", ">="]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """Requests that meet every condition go to ``to``."""
+
+    when: tuple[Condition, ...]
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The first rule that fits decides; the rest goes to ``otherwise``."""
+
+    rules: tuple[RouteRule, ...]
+    otherwise: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The options it uses."""
+        return (*(rule.to for rule in self.rules), self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """``first`` answers unless it fails or takes longer than ``after`` ms; then ``then`` does, behind it."""
+
+    first: str
+    then: str
+    after: Range | None = None
+    correlation: Range | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The options it uses."""
+        return (self.first, self.then)
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """``then`` is asked as well once ``first`` has taken ``after`` ms; the first answer wins."""
+
+    first: str
+    then: str
+    after: Range
+    correlation: Range | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The options it uses."""
+        return (self.first, self.then)
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """``first`` answers; the ``escalated`` share of requests goes on to ``then``; ``judge`` is USD/request of deciding."""
+
+    first: str
+    then: str
+    escalated: Range
+    judge: Range | None = None
+    correlation: Range | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The options it uses."""
+        return (self.first, self.then)
+
+
+Policy = Split | Route | Fallback | Hedge | Cascade
+
+
+# --- options and workloads ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """One way to serve a workload: a placement with model, price, latency and the rest, or a policy over other options.
+
+    ``service`` and ``service_ttft`` exclude the network (``rtt`` x ``round_trips`` is added); ``latency`` and ``ttft`` are whole.
+    ``errors`` is the share that fails; ``discount`` the share taken off the list price; ``migration`` USD once;
+    ``distance`` km to the users. ``assume`` is set where somebody answers for an edge that nobody measured.
+    """
+
+    name: str
+    placement: Placement
+    price: PriceRef | StatedPrice | None = None
+    model: str | None = None
+    region: str | None = None
+    rtt: Range | None = None
+    round_trips: Range = Range.point(1.0)
+    service: StatedLatency | None = None
+    service_ttft: StatedLatency | None = None
+    latency: StatedLatency | None = None
+    ttft: StatedLatency | None = None
+    log: LogRef | None = None
+    cold_start: ColdStart | None = None
+    fixed: tuple[FixedFee, ...] = ()
+    operations: Operations | None = None
+    quality: Range | None = None
+    errors: Range | None = None
+    capacity: Capacity | None = None
+    migration: Range | None = None
+    egress: Egress | None = None
+    discount: Range | None = None
+    origin_calls: OriginCalls | None = None
+    distance: Range | None = None
+    assume: Reason | None = None
+    policy: Policy | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of one request; ``cached`` and ``cache_write`` are part of ``input``."""
+
+    input: Range | None = None
+    cached: Range | None = None
+    cache_write: Range | None = None
+    output: Range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSpec:
+    """What latency is worth here: a model of ``edgeroi.values``, and who says so why."""
+
+    model: ValueModel
+    reason: Reason = Reason()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What must hold whatever it costs: quantiles (0..1) with their limit in ms, residency, offline, quality, a cap on the premium."""
+
+    deadline: tuple[tuple[float, Range], ...] = ()
+    residency: str | None = None
+    offline: bool = False
+    min_quality: float | None = None
+    max_premium: Range | None = None
+    reason: Reason = Reason()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Felt:
+    """From which saving on a person notices: at least this share of the latency, and at least these ms."""
+
+    share: float = 0.20
+    ms: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadSpec:
+    """A kind of request judged on its own.
+
+    ``options`` maps the names used in this workload, in stated order, to options; the small form's ``now`` and ``edge`` are local
+    to it. ``where`` says which rows of the log are its own; ``None``: those whose ``workload`` is its name.
+    """
+
+    name: str
+    options: Mapping[str, OptionSpec]
+    baseline: str
+    runs_on: str | None = None
+    requests: Range | None = None
+    tokens: Tokens = Tokens()
+    judge: Judged | None = None
+    part_of: Range | None = None
+    users: Users | None = None
+    value: ValueSpec | None = None
+    quality_value: Range | None = None
+    needs: Needs = Needs()
+    origin_calls: OriginCalls | None = None
+    felt: Felt = Felt()
+    where: Mapping[str, tuple[str, ...]] | None = None
+    log: LogRef | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Materiality:
+    """Below which a monthly premium is not worth an argument: USD, or a share of the baseline's cost; ``None`` where not stated."""
+
+    usd_month: float | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One rule not held against one workload (``None``: any), until a day."""
+
+    rule: str
+    workload: str | None
+    reason: Reason
+    expires: date
+    place: Place | None = None
+
+    def holds(self, today: date) -> bool:
+        """Whether it has not expired: the day it names is its last."""
+        return today <= self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """What the scenario, or the project's policy, says about the gate; ``None`` where it says nothing."""
+
+    materiality: Materiality | None = None
+    edge_from: float | None = None
+    fail_at: float | None = None
+    on_undecided: Literal["warn", "fail"] | None = None
+    waivers: tuple[Waiver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """The limits the gate applies, every one decided."""
+
+    materiality: Materiality = Materiality(50.0, 0.05)
+    edge_from: float = 0.90
+    fail_at: float = 0.10
+    on_undecided: Literal["warn", "fail"] = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPolicy:
+    """``edgeroi.yaml``: what the project decides for all its scenarios, written by other people than theirs.
+
+    ``rates`` are named quantities a scenario may refer to where it would state one; ``discounts`` go by provider.
+    """
+
+    file: str
+    rates: Mapping[str, Range] = field(default_factory=dict)
+    discounts: Mapping[str, Range] = field(default_factory=dict)
+    check: CheckSpec = CheckSpec()
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A whole file: what is true about its workloads, with the place of every key by its dotted path."""
+
+    name: str
+    file: str
+    workloads: Mapping[str, WorkloadSpec]
+    options: Mapping[str, OptionSpec] = field(default_factory=dict)
+    log: LogRef | None = None
+    prices_as_of: date | None = None
+    horizon_months: float = 12.0
+    seen_from: SeenFrom | None = None
+    sampling: float | Literal["tail"] | None = None
+    users_in: Mapping[str, float] = field(default_factory=dict)
+    check: CheckSpec = CheckSpec()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    #: What was changed from outside the file, as given: ``("workloads.search.requests", "20M /month")``.
+    overrides: tuple[tuple[str, str], ...] = ()
+
+    def place(self, path: str) -> Place:
+        """Where a key stands; of a key that is not there, the nearest one above it, at last the file."""
+        while path and path not in self.places:
+            path = path.rpartition(".")[0]
+        return self.places.get(path, Place(self.file))
