@@ -1,0 +1,82 @@
+"""The shipped samples are what their generator writes, small, and described."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import math
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "sample_logs"
+
+
+@cache
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("sample_logs_generate", FOLDER / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def generated() -> dict[str, bytes]:
+    return generator().sample_logs()
+
+
+def content(name: str, stored: bytes) -> bytes:
+    """Compressors may differ between versions of Python; what they hold may not."""
+    return gzip.decompress(stored) if name.endswith(".gz") else stored
+
+
+def nearest_rank(values: list[float], p: float) -> float:
+    return sorted(values)[math.ceil(p * len(values)) - 1]
+
+
+def rows(name: str) -> list[dict]:
+    return [json.loads(line) for line in content(name, generated()[name]).splitlines()]
+
+
+@pytest.mark.parametrize("name", sorted(generated()))
+def test_the_seed_gives_the_shipped_bytes(name: str) -> None:
+    assert content(name, (FOLDER / name).read_bytes()) == content(name, generated()[name])
+
+
+def test_nothing_else_lies_in_the_folder() -> None:
+    assert {p.name for p in FOLDER.iterdir() if p.is_file()} == {*generated(), "generate.py", "README.md"}
+
+
+def test_samples_stay_under_two_megabytes() -> None:
+    assert sum(p.stat().st_size for p in FOLDER.rglob("*") if p.is_file() and p.suffix != ".pyc") < 2_000_000
+
+
+@pytest.mark.parametrize("name", sorted(generated()))
+def test_the_readme_describes_it(name: str) -> None:
+    assert f"`{name}`" in (FOLDER / "README.md").read_text()
+
+
+def test_embedding_samples_tell_of_the_same_queries() -> None:
+    edge, cloud = rows("embedding-edge.jsonl"), rows("embedding-cloud.jsonl")
+    mix = ("pair_id", "timestamp", "input_tokens", "output_tokens")
+    assert [[row[key] for key in mix] for row in edge] == [[row[key] for key in mix] for row in cloud]
+    assert all(0 < row["network_ms"] < row["latency_ms"] for row in edge + cloud)
+
+
+@pytest.mark.parametrize(
+    ("name", "p50", "p99"), [("embedding-edge.jsonl", 60, 299), ("embedding-cloud.jsonl", 114, 154)], ids=["edge", "cloud"]
+)
+def test_the_readmes_quantiles_are_the_files(name: str, p50: float, p99: float) -> None:
+    latencies = [row["latency_ms"] for row in rows(name)]
+    assert (round(nearest_rank(latencies, 0.50)), round(nearest_rank(latencies, 0.99))) == (p50, p99)
+
+
+def test_only_the_edge_answers_a_voice_within_the_deadline() -> None:
+    turns = rows("voice.jsonl.gz")
+    p95 = {place: nearest_rank([t["ttft_ms"] for t in turns if t["placement"] == place], 0.95) for place in ("cloud", "regional", "edge")}
+    assert {place: round(ms) for place, ms in p95.items()} == {"cloud": 904, "regional": 829, "edge": 712}
