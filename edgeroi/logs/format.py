@@ -1,0 +1,180 @@
+"""What a log format is, and which one a file is in.
+
+A format module holds one object ``FORMAT`` with either ``read_lines`` (``LineFormat``: the engine cuts the file at newlines and
+spreads the pieces over processes) or ``read_stream`` (``StreamFormat``: the file is read front to back by one process).
+Both give ``Chunk``s: requests in canonical columns, and the account of every line they came from.
+Heavy packages are imported inside the functions that need them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
+
+from edgeroi.errors import EdgeroiError, Place, did_you_mean
+from edgeroi.logs.reading import Reading
+from edgeroi.request import Batch, LineCount
+from edgeroi.workload import Partial
+
+Counted = Literal["lines", "records", "spans"]
+
+#: How much of a file, decompressed, is shown to the formats.
+HEAD_BYTES = 1 << 18
+#: How much of a rejected line is kept.
+RAW_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first bytes of a file, decompressed; ``whole`` when there is no more. ``name``: the file's name without .gz or .zst."""
+
+    data: bytes
+    name: str
+    whole: bool
+
+    def lines(self, most: int = 50) -> tuple[bytes, ...]:
+        """The first lines that are complete and not blank."""
+        lines = self.data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        complete = lines if self.whole else lines[:-1]
+        return tuple(line.strip() for line in complete if line.strip())[:most]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whether a format takes a file for its own, and why: what it recognised, or what it missed.
+
+    ``unit`` is said where the file decides it ("latency_ms, ms"); else the format's own holds.
+    """
+
+    claimed: bool
+    why: str
+    unit: str | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A line that cannot be read as a request. ``line`` counts from 1 at the start of the chunk; ``raw`` at most 256 bytes."""
+
+    line: int
+    reason: str
+    detail: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a piece of log says. ``lines.read`` is counted independently of the parser.
+
+    ``batch``: the requests to count, cache hits already left out. ``partial``: for a saved profile, instead.
+    ``faults``: one for each of ``lines.rejected``.
+    """
+
+    lines: LineCount
+    batch: Batch | None = None
+    partial: Partial | None = None
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Format(Protocol):
+    """What every format says of itself.
+
+    ``unit``: where latency comes from and in what ("endTime - startTime, s"). ``fields``: each canonical column it fills, and from what.
+    ``hidden``: label columns of its batches that are grouped by besides the reading's and settled after the merge.
+    """
+
+    name: str
+    unit: str
+    fields: Mapping[str, str]
+    counted: Counted
+    hidden: tuple[str, ...]
+
+    def claim(self, head: Head, reading: Reading) -> Claim:
+        """Whether the file is in this format; must be able to say no. Never raises."""
+        ...
+
+
+@runtime_checkable
+class LineFormat(Format, Protocol):
+    """A format of independent lines."""
+
+    def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
+        """Read complete lines; only where ``last`` may the final line lack its newline."""
+        ...
+
+
+@runtime_checkable
+class StreamFormat(Format, Protocol):
+    """A format that is read front to back."""
+
+    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
+        """Read all of it, a few MB a chunk; lines count from 1 in each chunk. ``stream.seekable()`` is False for gz, zst and stdin."""
+        ...
+
+
+@runtime_checkable
+class Settled(Format, Protocol):
+    """A format with hidden columns: several of its records may tell of one request."""
+
+    def settle(self, partial: Partial) -> Partial:
+        """What remains when requests that several records tell of are counted once.
+
+        ``partial.by`` is the reading's columns, then ``hidden``, then ``file``; so is the result's. Requests that vanish are
+        moved from profiled to skipped (other_record) in the account of their file.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Detected:
+    """The format of a file, its name and unit as they are reported, and why it was taken for that."""
+
+    format: LineFormat | StreamFormat
+    name: str
+    unit: str
+    why: str
+
+
+@lru_cache(maxsize=1)
+def formats() -> Mapping[str, LineFormat | StreamFormat]:
+    """Every format there is, by name: the modules here that hold a ``FORMAT``."""
+    import edgeroi.logs as socket
+
+    modules = sorted(module.name for module in pkgutil.iter_modules(socket.__path__))
+    loaded = (importlib.import_module(f"edgeroi.logs.{name}") for name in modules)
+    found = [module.FORMAT for module in loaded if hasattr(module, "FORMAT")]
+    return {format.name: format for format in found}
+
+
+def detect(head: Head, reading: Reading) -> Detected:
+    """The one format that claims the file; raises ``EdgeroiError`` naming what each candidate missed, or the several that claim it."""
+    candidates = _candidates(reading)
+    claims = {name: format.claim(head, reading) for name, format in candidates.items()}
+    claimed = [name for name, claim in claims.items() if claim.claimed]
+    if len(claimed) == 1:
+        return _detected(candidates[claimed[0]], claims[claimed[0]])
+    place = Place(head.name)
+    if claimed:
+        both = "; ".join(f"{name} ({claims[name].why})" for name in claimed)
+        raise EdgeroiError(f"could be any of {both}", place=place, fix="say which with --log-format")
+    missed = "; ".join(f"{name}: {claim.why}" for name, claim in claims.items())
+    fix = "say where latency is: --map latency_ms=FIELD:UNIT"
+    raise EdgeroiError(f"not a request log in any known format ({missed})", place=place, fix=fix)
+
+
+def _candidates(reading: Reading) -> Mapping[str, LineFormat | StreamFormat]:
+    every = formats()
+    if reading.format is None:
+        return every
+    if reading.format not in every:
+        raise EdgeroiError(f"{reading.format!r} is no log format", key="--log-format", fix=did_you_mean(reading.format, every))
+    return {reading.format: every[reading.format]}
+
+
+def _detected(format: LineFormat | StreamFormat, claim: Claim) -> Detected:
+    return Detected(format, claim.format or format.name, claim.unit or format.unit, claim.why)

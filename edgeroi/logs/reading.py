@@ -1,0 +1,242 @@
+"""How a log is to be read: where each canonical column comes from, what counts as an error, what is grouped by.
+
+The strings are those of the command line; a mapping file says the same in YAML (see ``logs/mapping.py``)::
+
+    --map latency_ms=timing.total:s     the field ``total`` inside ``timing``, in seconds
+    --map latency_ms=duration_ms        a name that ends in a unit needs none
+    --map provider=@filename:^([a-z]+)_ the first group of a pattern found in the file's name
+    --const workload=chat               the same for every request
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Literal
+
+from edgeroi.errors import EdgeroiError, Place, did_you_mean
+from edgeroi.request import COLUMNS
+from edgeroi.workload import SUMMED, SeenFrom
+
+TimeUnit = Literal["ns", "us", "ms", "s"]
+
+#: What one of the unit is in ms.
+MS_PER: Mapping[str, float] = MappingProxyType({"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3})
+#: A name that ends so says its unit.
+_SUFFIXES: tuple[tuple[str, TimeUnit], ...] = (("_ns", "ns"), ("_us", "us"), ("_ms", "ms"), ("_s", "s"), ("Nano", "ns"))
+#: Columns a profile always looks at; the others only when grouped by, required or mapped.
+PROFILED = (
+    "timestamp", "status", "error", "streamed", "cold_start", "cache_hit",
+    "latency_ms", "ttft_ms", "network_ms", *SUMMED,
+)  # fmt: skip
+#: Kinds whose values can name a group.
+_GROUPING = ("label", "flag", "count", "status", "error")
+_CONSTANT = ("label", "flag", "count", "duration", "money", "ratio")
+DEFAULT_BY = ("workload", "placement")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where a column comes from: keys from the outermost inwards, and the unit of a time (``None``: not a time, or RFC 3339)."""
+
+    path: tuple[str, ...]
+    unit: TimeUnit | None = None
+
+    @property
+    def name(self) -> str:
+        """The path as it was typed."""
+        return ".".join(key.replace(".", "\\.") for key in self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a log. Picklable; ``fields`` and ``const`` override what a format would say of the same column.
+
+    ``by``: the columns of a group, in order. ``fields``: mapped columns. ``from_name``: patterns on the file's name.
+    ``const``: one text for every request, by column. ``not_error``: error or status values that are successes all the same.
+    ``require``: columns every request must tell. ``format``: the only format to try.
+    """
+
+    by: tuple[str, ...] = DEFAULT_BY
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    from_name: Mapping[str, str] = field(default_factory=dict)
+    const: Mapping[str, str] = field(default_factory=dict)
+    not_error: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    seen_from: SeenFrom | None = None
+    sampling: float = 1.0
+    format: str | None = None
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the user said where columns come from."""
+        return bool(self.fields)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The canonical columns this reading looks at, in the canonical order; the others are not even checked."""
+        wanted = {*PROFILED, *self.by, *self.require, *self.fields} - self.const.keys()
+        return tuple(column for column in COLUMNS if column in wanted)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns every record itself must tell."""
+        return tuple(column for column in self.require if column not in self.const)
+
+    def scale(self, column: str) -> float:
+        """What to multiply a mapped duration by to get ms; 1 where the column is not mapped."""
+        mapped = self.fields.get(column)
+        return MS_PER[mapped.unit] if mapped and mapped.unit and COLUMNS[column] == "duration" else 1.0
+
+    def for_file(self, name: str) -> Reading:
+        """The reading of one file: what its name says has become constant. A name the pattern does not fit says nothing."""
+        said = {column: named(pattern, PurePath(name).name) for column, pattern in self.from_name.items()}
+        return replace(self, const={**self.const, **{column: text for column, text in said.items() if text is not None}})
+
+
+def named(pattern: str, name: str) -> str | None:
+    """What the pattern finds in a name: its first group, or all of the match; ``None`` where it finds nothing."""
+    found = re.search(pattern, name)
+    return found and (found.group(1) if found.re.groups else found.group())
+
+
+def reading(
+    *,
+    by: Iterable[str] = DEFAULT_BY,
+    map: Iterable[str] = (),
+    const: Iterable[str] = (),
+    not_error: Iterable[str] = (),
+    require: Iterable[str] = (),
+    seen_from: SeenFrom | None = None,
+    sampling: float = 1.0,
+    format: str | None = None,
+) -> Reading:
+    """A reading from the strings of the command line; raises ``EdgeroiError`` naming the option and the nearest known word."""
+    fields: dict[str, Field] = {}
+    from_name: dict[str, str] = {}
+    for said in map:
+        column, source = _assigned(said, "--map")
+        _once(column, {**fields, **from_name}, "--map")
+        if source.startswith("@"):
+            from_name[column] = _name_pattern(column, source)
+        else:
+            fields[column] = field_of(column, source)
+    consts: dict[str, str] = {}
+    for said in const:
+        column, text = _assigned(said, "--const")
+        _once(column, {**fields, **from_name, **consts}, "--const")
+        consts[column] = constant(column, text)
+    return Reading(
+        tuple(_grouping(column) for column in by),
+        fields,
+        from_name,
+        consts,
+        tuple(not_error),
+        tuple(known_column(column, "--require") for column in require),
+        _vantage(seen_from),
+        _share(sampling),
+        format,
+    )
+
+
+def known_column(column: str, option: str, place: Place | None = None) -> str:
+    """The column, or an error naming the nearest one."""
+    if column not in COLUMNS:
+        raise EdgeroiError(f"{column!r} is not a column", key=option, fix=did_you_mean(column, COLUMNS), place=place)
+    return column
+
+
+def field_of(column: str, source: str, option: str = "--map", place: Place | None = None) -> Field:
+    """``timing.total:s`` as a field: a duration has a unit, said or ending its name; other columns have none."""
+    path, _, unit = source.rpartition(":")
+    if unit not in MS_PER or not path:
+        path, unit = source, ""
+    keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", path))
+    if not all(keys):
+        raise EdgeroiError(f"{source!r} has an empty part", key=f"{option} {column}", place=place)
+    kind = COLUMNS[column]
+    if kind == "duration":
+        return Field(keys, _unit(column, keys[-1], unit, source, option, place))
+    if unit and kind != "instant":
+        raise EdgeroiError(f"{column} is no time, so {source!r} cannot have a unit", key=option, fix=f"write {column}={path}", place=place)
+    return Field(keys, unit or None)  # type: ignore[arg-type]
+
+
+def _unit(column: str, name: str, said: str, source: str, option: str, place: Place | None) -> TimeUnit:
+    by_name = next((unit for suffix, unit in _SUFFIXES if name.endswith(suffix)), None)
+    unit = said or by_name
+    if unit is None:
+        raise EdgeroiError(
+            f"the unit of {source!r} is not said, and guessing it would be wrong by 1,000",
+            key=f"{option} {column}", fix=f"write {column}={source}:ms, or :ns, :us, :s", place=place,
+        )  # fmt: skip
+    return unit  # type: ignore[return-value]
+
+
+def constant(column: str, text: str, option: str = "--const", place: Place | None = None) -> str:
+    """The text, if the column can have one value for all requests and the text is one."""
+    kind = COLUMNS[column]
+    if kind not in _CONSTANT or column == "latency_ms":
+        raise EdgeroiError(f"{column} cannot be the same for every request", key=option, place=place)
+    if kind != "label" and constant_number(kind, text) is None:
+        wanted = "true or false" if kind == "flag" else "a number that is not negative"
+        raise EdgeroiError(f"{column} takes {wanted}, not {text!r}", key=option, place=place)
+    return text
+
+
+def constant_number(kind: str, text: str) -> float | None:
+    """A constant's number: 1 or 0 for true or false, else the number itself; ``None`` where the text is neither."""
+    if kind == "flag":
+        return {"true": 1.0, "false": 0.0}.get(text.lower())
+    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
+
+
+def _assigned(said: str, option: str) -> tuple[str, str]:
+    column, equals, source = said.partition("=")
+    if not equals or not source:
+        raise EdgeroiError(f"{said!r} is not COLUMN=SOURCE", key=option, fix=f"for example {option} workload=name")
+    return known_column(column.strip(), option), source
+
+
+def _once(column: str, given: Iterable[str], option: str) -> None:
+    if column in given:
+        raise EdgeroiError(f"{column} is given twice", key=option, fix="keep one")
+
+
+def _name_pattern(column: str, source: str, option: str = "--map", place: Place | None = None) -> str:
+    keyword, colon, pattern = source.partition(":")
+    if keyword != "@filename" or not colon or not pattern:
+        raise EdgeroiError(f"{source!r} is not a source", key=f"{option} {column}", fix="write @filename:REGEX", place=place)
+    if COLUMNS[column] != "label":
+        raise EdgeroiError(f"{column} is no text, so a file's name cannot say it", key=option, place=place)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise EdgeroiError(f"{pattern!r} is not a regular expression: {error}", key=f"{option} {column}", place=place) from None
+    return pattern
+
+
+def _grouping(column: str) -> str:
+    kind = COLUMNS[known_column(column, "--by")]
+    if kind not in _GROUPING:
+        fix = did_you_mean("", [name for name, kind in COLUMNS.items() if kind in _GROUPING])
+        raise EdgeroiError(f"{column} is a {kind}: nearly every request would be a group of its own", key="--by", fix=fix)
+    return column
+
+
+def _vantage(seen_from: str | None) -> SeenFrom | None:
+    places = ("client", "gateway", "server")
+    if seen_from is not None and seen_from not in places:
+        raise EdgeroiError(f"{seen_from!r} is no vantage", key="--seen-from", fix=did_you_mean(seen_from, places))
+    return seen_from  # type: ignore[return-value]
+
+
+def _share(sampling: float) -> float:
+    if not 0 < sampling <= 1:
+        raise EdgeroiError(f"sampling is the share of requests the log keeps, so {sampling} is outside (0, 1]", key="--sampling")
+    return sampling
+
+
