@@ -1,0 +1,122 @@
+"""What latency is worth: one model per file, found by its file name, and the value of one option over another.
+
+A model is a frozen dataclass whose fields are the keys of the scenario; it says what one request loses at a latency, in USD.
+The value of a candidate is what its requests lose less than the baseline's, over the whole of both distributions. Models are never summed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import ClassVar, Protocol, Self, cast, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeroi.errors import EdgeroiError, did_you_mean
+from edgeroi.estimate import World
+from edgeroi.felt import Felt, whole_path_ms
+from edgeroi.latency import Latency, comonotone
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class ValueModel(Protocol):
+    """What a file of this package offers as ``MODEL``: ``units`` names the unit of every quantity among its fields."""
+
+    name: ClassVar[str]
+    units: ClassVar[Mapping[str, str]]
+
+    @property
+    def why(self) -> str | None:
+        """Why the model and its numbers hold for this workload."""
+
+    @property
+    def by(self) -> str | None:
+        """Who says so."""
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """What the model rests on, in sentences a report prints beside its value."""
+
+    def anchored(self, fastest_p50_ms: float | None) -> Self:
+        """The model with whatever it measures against fixed to the fastest option's p50, where it states nothing itself."""
+
+    def loss_usd(self, latency_ms: Floats, world: World) -> Floats:
+        """USD (n,) lost per request at these latencies (n,)."""
+
+    def failure_loss_usd(self, slowest_ms: float, world: World) -> float:
+        """USD lost per failed request; ``slowest_ms`` is the larger p99 of the two options compared."""
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """A model that counts only some savings: it is asked pair by pair, and the felt rule gates it."""
+
+    def counts(self, saving_ms: Floats, world: World) -> Flags:
+        """Which savings (n,) the model itself counts."""
+
+
+def model_names() -> tuple[str, ...]:
+    """The value models there are: the files of this package."""
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(__path__)))
+
+
+def model_named(name: str) -> type[ValueModel]:
+    """The class of a value model, by its file name; raises ``EdgeroiError`` with the near miss where there is none."""
+    if name not in model_names():
+        raise EdgeroiError(f"unknown value model {name!r}", key="value", fix=did_you_mean(name, model_names()))
+    return cast("type[ValueModel]", importlib.import_module(f"{__name__}.{name}").MODEL)
+
+
+def loss_usd_request(model: ValueModel, latency: Latency, slowest_ms: float, world: World) -> float:
+    """The mean USD lost per request, failures included; the model must be anchored."""
+    lost = latency.expect(lambda ms: model.loss_usd(ms, world))
+    return (1 - latency.failure_ratio) * lost + latency.failure_ratio * model.failure_loss_usd(slowest_ms, world)
+
+
+def value_usd_month(
+    model: ValueModel,
+    baseline: Latency,
+    candidate: Latency,
+    requests_month: float,
+    *,
+    felt: Felt | None = None,
+    part_of_ms: float | None = None,
+    fastest_p50_ms: float | None = None,
+    world: World | None = None,
+) -> float:
+    """What serving the requests at the candidate's latency is worth over the baseline's, USD a month; negative where it is slower.
+
+    ``felt``: the gate, ``None`` for machines; it acts on models that are ``Gated`` and on savings only, never on slowdowns.
+    ``part_of_ms``: the p50 of the whole path the stage is part of. ``fastest_p50_ms``: what an elasticity is read against by default.
+    """
+    slowest = max(baseline.quantile(0.99), candidate.quantile(0.99))
+    anchored, here = model.anchored(fastest_p50_ms), world or {}
+    if isinstance(anchored, Gated):
+        return requests_month * _gated_gain_usd(anchored, baseline, candidate, slowest, felt, part_of_ms, here)
+    before, after = (loss_usd_request(anchored, part, slowest, here) for part in (baseline, candidate))
+    return requests_month * (before - after)
+
+
+def _gated_gain_usd(
+    model: ValueModel, baseline: Latency, candidate: Latency, slowest_ms: float, felt: Felt | None, part_of_ms: float | None, world: World
+) -> float:
+    """USD gained per request, a saving that does not count taken as no change.
+
+    Failures stand among the latencies at ``slowest_ms``; both distributions are paired quantile by quantile.
+    """
+    weights, before, after = comonotone(baseline.failing_at(slowest_ms), candidate.failing_at(slowest_ms))
+    saving = before - after
+    counted = saving <= 0
+    noticed = np.ones_like(counted) if felt is None else felt.felt_each(whole_path_ms(baseline, before, part_of_ms), saving)
+    counted |= noticed & cast("Gated", model).counts(saving, world)
+    kept = np.where(counted, after, before)
+    return float(weights @ (model.loss_usd(before, world) - model.loss_usd(kept, world)))
+
+
+def quality_usd_month(requests_month: float, usd_per_quality_point: float, candidate: float, baseline: float) -> float:
+    """What a difference in quality is worth, of either sign: requests x USD per request and point of quality x points gained."""
+    return requests_month * usd_per_quality_point * (candidate - baseline)
