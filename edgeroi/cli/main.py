@@ -1,0 +1,210 @@
+"""The command ``edgeroi``: which commands there are, and how every run ends.
+
+A command's module is imported when the command runs, never for ``--help``. An error of the user's ends with its message
+and its status, an uncaught error with 70 and a request to report it; only ``GateFailed`` ends with 1.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from edgeroi import __version__
+from edgeroi.cli.exits import Exit, GateFailed, Terminated
+from edgeroi.cli.output import leave_stdout, say, stdout_closed
+from edgeroi.errors import EdgeroiError, did_you_mean
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command as ``--help`` lists it; ``cli/NAME.py`` holds a function or a Typer app of the same name."""
+
+    name: str
+    panel: str
+    help: str
+
+
+COMMANDS = (
+    Command("profile", "Decide", "Request logs -> latency percentiles per workload and placement, and what a saving would change."),
+    Command("compare", "Decide", "Cost, latency and value of every option -> the verdict table."),
+    Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
+    Command("init", "Set up", "Draft a scenario from a log."),
+    Command("prices", "Set up", "List, show and compare prices."),
+    Command("lint", "Set up", "Check scenarios, mappings and price files."),
+    Command("formats", "Set up", "The log formats that are read."),
+    Command("schema", "Set up", "The JSON Schema of a document."),
+)
+_BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def loaded(name: str) -> Any:
+    """The command of ``cli/NAME.py``, ready to run."""
+    found = getattr(import_module(f"edgeroi.cli.{name}"), name)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    single.command(name)(found)
+    return typer.main.get_command(single)
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands' names and one line about each, and imports one when it is to run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the panels."""
+        return [command.name for command in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        """What ``--help`` needs to know of a command."""
+        command = _BY_NAME.get(cmd_name)
+        return command and TyperCommand(command.name, help=command.help, rich_help_panel=command.panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is to run, imported. Raises ``EdgeroiError`` for a word that names none."""
+        if args and not args[0].startswith("-") and args[0] not in _BY_NAME:
+            raise EdgeroiError(f"there is no command {args[0]!r}", fix=did_you_mean(args[0], _BY_NAME))
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, loaded(command.name) if command and command.name else command, rest
+
+
+app = typer.Typer(
+    name="edgeroi",
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit: 0 done, 1 gate failed, 2 usage or input, 3 no answer, 70 a bug, 74 output failed, 130 interrupted, 141 stdout closed.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"edgeroi {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def edgeroi(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Is the edge worth it for this workload, what would flip the answer, and does a change spend on the edge without a reason?"""
+
+
+def run(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its status."""
+    _terminate_as_exception()
+    stdout_closed.clear()
+    status = _with_flushed_stdout(_status(sys.argv[1:] if args is None else list(args)))
+    sys.exit(int(status))
+
+
+def _status(args: list[str]) -> Exit | int:
+    try:
+        return _not_one(typer.main.get_command(app).main(args, prog_name="edgeroi", standalone_mode=False))
+    except GateFailed:
+        return Exit.GATE_FAILED
+    except EdgeroiError as error:
+        return _failed(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _failed("interrupted", Exit.INTERRUPTED)
+    except Terminated:
+        return _failed("terminated", Exit.TERMINATED)
+    except SystemExit as left:
+        return _left(left)
+    except OSError as error:
+        return _failed_system_call(error)
+    except _USAGE_ERROR as error:
+        return _misused(error)
+    except Exception as error:
+        return _bug(error)
+
+
+def _not_one(answer: object) -> Exit | int:
+    """The status of a command that came to its end; a bare 1 is nobody's to give."""
+    if answer is None or answer == 0:
+        return Exit.DONE
+    return answer if isinstance(answer, int) and answer != Exit.GATE_FAILED else Exit.BUG
+
+
+#: The mother of typer's usage errors: the same class whether typer carries its own click or imports it.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def _misused(error: Any) -> Exit:
+    message = error.format_message()
+    if message:  # else the help was asked for by naming no command, and is printed
+        if error.ctx is not None:
+            say(error.ctx.get_usage())
+        say(f"error: {message}")
+    return Exit.USAGE
+
+
+def _failed(message: str, status: int) -> int:
+    say(f"error: {message}")
+    return status
+
+
+def _left(left: SystemExit) -> Exit | int:
+    """typer and rich leave with 1 when stdout is closed under them."""
+    if isinstance(left.__context__, BrokenPipeError):
+        return _closed()
+    return _not_one(left.code)
+
+
+def _failed_system_call(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        return _closed()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        leave_stdout()
+        return _failed(f"cannot write: {error.strerror}", Exit.OUTPUT_FAILED)
+    return _bug(error)
+
+
+def _closed() -> Exit:
+    leave_stdout()
+    stdout_closed.set()
+    return Exit.STDOUT_CLOSED
+
+
+def _bug(error: Exception) -> Exit:
+    if os.environ.get("EDGEROI_TRACEBACK"):
+        traceback.print_exception(error)
+    say(f"error: this is a bug in edgeroi {__version__}: {type(error).__name__}: {error}")
+    say("please report it, with the command you ran; EDGEROI_TRACEBACK=1 shows where it happened")
+    return Exit.BUG
+
+
+def _with_flushed_stdout(status: int) -> int:
+    """The status, unless what was printed did not arrive; a command's own failure weighs more than a closed pipe."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _closed()
+    except OSError as error:
+        leave_stdout()
+        return _failed(f"cannot write to stdout: {(error.strerror or str(error)).lower()}", Exit.OUTPUT_FAILED)
+    return Exit.STDOUT_CLOSED if stdout_closed.is_set() and status == Exit.DONE else status
+
+
+def _terminate_as_exception() -> None:
+    """SIGTERM unwinds like Ctrl-C, so that temporary files go and what was read is printed; in a worker process it just ends."""
+    main_process = os.getpid()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != main_process:
+            os._exit(Exit.TERMINATED)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)

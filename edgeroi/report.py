@@ -1,0 +1,188 @@
+"""What a command has to say, as values: sections, tables of typed cells, notes, and the JSON document.
+
+A cell holds a value and its kind, never formatted text: a renderer decides how a duration or an amount of money is written.
+``None`` is unknown and is shown as such (``-``, ``null``, an empty CSV field), never as 0.
+The document is what scripts read; it holds everything the sections show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+#: What a JSON document may hold; ``Decimal`` is written as an exact number.
+Json = None | bool | int | float | Decimal | str | Sequence["Json"] | Mapping[str, "Json"]
+
+#: How a value is meant: ``text`` verbatim, ``mark`` a judgement in words, ``distribution`` counts per bin to be drawn.
+CellKind = Literal["text", "mark", "count", "number", "ms", "usd", "usd_signed", "ratio", "distribution"]
+
+#: How a reader should take it; renderers choose the colour and, for marks, the sign.
+Tone = Literal["plain", "good", "bad", "doubt", "quiet"]
+
+CellValue = None | bool | int | float | Decimal | str | tuple[int, ...]
+
+#: The version of every JSON document; raised when a key changes its meaning or goes away.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value of a table: its kind, the ends of its interval where it has one, and whether it may be relied on.
+
+    ``ms`` in milliseconds, ``usd`` in USD, ``ratio`` as a share of 1. ``estimable`` is false where the sample is too
+    small for the interval: the value is then marked, and no rule may rest on it.
+    """
+
+    value: CellValue
+    kind: CellKind = "text"
+    low: float | Decimal | None = None
+    high: float | Decimal | None = None
+    estimable: bool = True
+    tone: Tone = "plain"
+
+
+def text(value: str | None, tone: Tone = "plain") -> Cell:
+    """Words, verbatim."""
+    return Cell(value, "text", tone=tone)
+
+
+def mark(value: str, tone: Tone) -> Cell:
+    """A judgement in words, with a sign and a colour by tone."""
+    return Cell(value, "mark", tone=tone)
+
+
+def count(value: int | None) -> Cell:
+    """A whole number of things."""
+    return Cell(value, "count")
+
+
+def ms(value: float | None, low: float | None = None, high: float | None = None, *, estimable: bool = True) -> Cell:
+    """A duration in ms, with the ends of its interval."""
+    return Cell(value, "ms", low, high, estimable)
+
+
+def usd(value: float | Decimal | None, low: float | Decimal | None = None, high: float | Decimal | None = None) -> Cell:
+    """Money in USD, with the ends of its range."""
+    return Cell(value, "usd", low, high)
+
+
+def usd_signed(value: float | Decimal | None, low: float | Decimal | None = None, high: float | Decimal | None = None) -> Cell:
+    """A difference of money in USD, written with its sign."""
+    return Cell(value, "usd_signed", low, high)
+
+
+def ratio(value: float | None, low: float | None = None, high: float | None = None) -> Cell:
+    """A share of 1, written in per cent."""
+    return Cell(value, "ratio", low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: ``key`` names it in CSV, ``title`` for people.
+
+    ``interval``: its cells carry ``low``, ``high`` and ``estimable``, which CSV writes as columns of their own.
+    ``rank``: how soon a narrow terminal leaves it out; 0 never.
+    """
+
+    key: str
+    title: str
+    kind: CellKind = "text"
+    interval: bool = False
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table; ``detail`` is said in a line of its own below it."""
+
+    cells: tuple[Cell, ...]
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of typed cells; ``caption`` explains below what the table itself cannot, a line each."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    title: str = ""
+    caption: tuple[str, ...] = ()
+    name: str = "table"
+
+    def __post_init__(self) -> None:
+        """A row holds one cell per column."""
+        if any(len(row.cells) != len(self.columns) for row in self.rows):
+            raise ValueError(f"table {self.name!r}: a row does not have {len(self.columns)} cells")
+
+
+@dataclass(frozen=True)
+class Text:
+    """Sentences, a line each."""
+
+    lines: tuple[str, ...]
+    title: str = ""
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A question or a fact, with what follows from it; ``evidence`` is the numbers it rests on."""
+
+    label: str
+    evidence: str = ""
+    children: tuple[Node, ...] = ()
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A decision path."""
+
+    root: Node
+    title: str = ""
+
+
+Section = Table | Text | Tree
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one command says: ``sections`` for people in reading order, ``document`` for scripts.
+
+    ``notes`` are asides (what was assumed, what was left out): to stderr beside a table, and into the document.
+    """
+
+    command: str
+    document: Mapping[str, Json]
+    sections: tuple[Section, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The sections that are tables."""
+        return tuple(section for section in self.sections if isinstance(section, Table))
+
+
+def envelope(
+    command: str,
+    version: str,
+    *,
+    files: Sequence[Json] = (),
+    notes: Sequence[str] = (),
+    seed: int | None = None,
+    interval_level: float | None = 0.95,
+    prices_as_of: str | None = None,
+) -> dict[str, Json]:
+    """The keys every document has; ``prices_as_of`` is an ISO date, ``seed`` is null where nothing was drawn."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "edgeroi_version": version,
+        "command": command,
+        "seed": seed,
+        "interval_level": interval_level,
+        "prices_as_of": prices_as_of,
+        "files": list(files),
+        "notes": list(notes),
+    }
