@@ -1,0 +1,135 @@
+"""The README is run: its commands are CI's, and every ``console`` block says what the program says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One command of a console block, with the output shown under it."""
+
+    line: int
+    command: str
+    output: tuple[str, ...]
+
+
+def blocks(text: str, language: str) -> list[tuple[int, str]]:
+    """(line number of the first line, content) of every fenced block in a language."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    return [(text.count("\n", 0, match.start(1)) + 1, match[1]) for match in fence.finditer(text)]
+
+
+def shown(text: str) -> list[Shown]:
+    """Every ``$ command`` of the console blocks; a line that ends in a backslash goes on."""
+    found: list[Shown] = []
+    for first, block in blocks(text, "console"):
+        lines = re.sub(r"\\\n", "\\\n\0", block).replace("\n\0", "\0").splitlines()
+        number = first
+        for line in lines:
+            if line.startswith("$ "):
+                found.append(Shown(number, line[2:].replace("\\\0", " "), ()))
+            else:
+                assert found, f"README.md:{first}: a console block starts with a command"
+                found[-1] = Shown(found[-1].line, found[-1].command, (*found[-1].output, line.rstrip()))
+            number += line.count("\0") + 1
+    return found
+
+
+def agrees(expected: tuple[str, ...], actual: tuple[str, ...]) -> bool:
+    """Whether the lines are the same; a line ``...`` stands for any number of lines."""
+    if not expected:
+        return not actual
+    if expected[0].strip() == "...":
+        return any(agrees(expected[1:], actual[skipped:]) for skipped in range(len(actual) + 1))
+    return bool(actual) and expected[0] == actual[0] and agrees(expected[1:], actual[1:])
+
+
+def without_edges(lines: list[str]) -> tuple[str, ...]:
+    """The lines less trailing blanks and less blank lines at the ends."""
+    return tuple("\n".join(line.rstrip() for line in lines).strip("\n").splitlines())
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the README's reader stands in: copied, so that what a command writes stays out of the tree."""
+    place = tmp_path_factory.mktemp("checkout")
+    for folder in ("sample_logs", "scenarios"):
+        shutil.copytree(ROOT / folder, place / folder)
+    for file in (*ROOT.glob("*.yaml"), ROOT / "README.md", ROOT / "pyproject.toml"):
+        shutil.copy(file, place)
+    return place
+
+
+def run(command: str, place: Path) -> tuple[str, ...]:
+    """What a reader sees: stdout and stderr in one, without colour, not cut to a width."""
+    keep = {key: value for key, value in os.environ.items() if key not in {"FORCE_COLOR", "COLUMNS", "EDGEROI_CONFIG"}}
+    env = keep | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    return without_edges(done.stdout.decode().splitlines())
+
+
+@pytest.mark.parametrize("block", shown(README), ids=lambda block: f"line{block.line}")
+def test_a_command_says_what_the_readme_shows(block: Shown, checkout: Path) -> None:
+    actual = run(block.command, checkout)
+    if not agrees(without_edges(list(block.output)), actual):
+        assert actual == block.output, f"README.md:{block.line}: $ {block.command}"
+
+
+def set_up_commands() -> list[str]:
+    """The commands of the ``sh`` blocks that make a virtual environment."""
+    return [line for _, block in blocks(README, "sh") for line in block.splitlines() if line.startswith("python3 -m venv")]
+
+
+def test_two_commands_set_up_and_ci_runs_both() -> None:
+    use, test = set_up_commands()
+    assert ".venv/bin/edgeroi" in use
+    assert ".venv/bin/pytest" in test
+    steps = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert [step for step in steps if step in {use, test}] == [use, test]
+
+
+def test_the_readme_shows_commands_at_all() -> None:
+    assert any(block.command.startswith("edgeroi ") and block.output for block in shown(README))
+
+
+# --- the reader of the README is itself held to examples ---------------------------------------------------------------------
+
+
+def test_blocks_are_read() -> None:
+    text = "a\n```console\n$ one \\\n  two\nout\n\nmore\n$ three\n```\n```sh\n$ no\n```\n"
+    assert shown(text) == [Shown(3, "one    two", ("out", "", "more")), Shown(8, "three", ())]
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        ("a|b", "a|b", True),
+        ("a|b", "a|c", False),
+        ("a", "a|b", False),
+        ("a|b", "a", False),
+        ("a|...", "a|b|c", True),
+        ("...|c", "a|b|c", True),
+        ("a|...|c", "a|c", True),
+        ("a|...|d", "a|b|c", False),
+    ],
+)
+def test_an_ellipsis_stands_for_any_lines(expected: str, actual: str, same: bool) -> None:
+    assert agrees(tuple(expected.split("|")), tuple(actual.split("|"))) is same
+
+
+def test_a_command_is_really_run(tmp_path: Path) -> None:
+    assert run("printf 'x\\ny  \\n\\n'; echo z >&2", tmp_path) == ("x", "y", "", "z")
