@@ -35,6 +35,7 @@ PLACEMENTS: tuple[Placement, ...] = ("edge", "regional", "cloud", "device")
 RULES = ("edge-net", "edge-value-undeclared", "needs", "edge-uncovered", "max-premium", "price-missing", "data-missing", "stale-price")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_ONCE = Range.point(1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +297,7 @@ class OptionSpec:
     model: str | None = None
     region: str | None = None
     rtt: Range | None = None
-    round_trips: Range = Range.point(1.0)
+    round_trips: Range = _ONCE
     service: StatedLatency | None = None
     service_ttft: StatedLatency | None = None
     latency: StatedLatency | None = None
