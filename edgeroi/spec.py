@@ -15,14 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 from edgeroi.errors import Place
 from edgeroi.estimate import Range
+from edgeroi.felt import Felt
 
 if TYPE_CHECKING:
-    from edgeroi.values.deadline import Deadline
-    from edgeroi.values.elasticity import Elasticity
-    from edgeroi.values.linear_time import LinearTime
-    from edgeroi.values.none import NoValue
-
-    ValueModel = NoValue | LinearTime | Deadline | Elasticity
+    from edgeroi.values import ValueModel
 
 Placement = Literal["edge", "regional", "cloud", "device"]
 SeenFrom = Literal["client", "gateway", "server"]
@@ -36,6 +32,7 @@ RULES = ("edge-net", "edge-value-undeclared", "needs", "edge-uncovered", "max-pr
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _ONCE = Range.point(1.0)
+_FELT = Felt()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,9 @@ class LogRef:
 
 @dataclass(frozen=True, slots=True)
 class PriceRef:
-    """A row of the price book: provider, first slash, model verbatim; ``context`` narrows it (``batch``, ``service_tier``, ``region``)."""
+    """A row of the price book: provider, first slash, model verbatim; ``context`` is what the book is asked with
+    (``{"processing": "batch"}``, ``{"service_tier": "flex"}``).
+    """
 
     ref: str
     context: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
@@ -132,26 +131,27 @@ class Operations:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """Bytes out: ``volume`` in GB/month or ``per_request`` in GB; ``price`` in USD/GB."""
+    """Bytes out: ``volume`` in GB/month or ``per_request`` in GB; ``price`` in USD/GB, ``None`` where the book knows it."""
 
-    price: Range
+    price: Range | None = None
     volume: Range | None = None
     per_request: Range | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Dedicated servers: how many, how many at each site; ``throughput`` in tok/s of one server when full, ``gpu`` in USD/h of one."""
+    """Dedicated servers: how many in all (``None``: as few as carry the load) at how many sites, each with ``per_site`` of them.
 
-    servers: int
+    ``throughput`` is what one server does at full load, in tok/s in and out, or of output alone where ``counts`` says so;
+    ``gpu`` is USD/h of one server.
+    """
+
+    servers: int | None = None
     per_site: int | None = None
+    sites: int = 1
     throughput: Range | None = None
+    counts: Literal["total", "output"] = "total"
     gpu: Range | None = None
-
-    @property
-    def sites(self) -> int:
-        """How many places the servers are spread over; 1 where not stated."""
-        return -(-self.servers // self.per_site) if self.per_site else 1
 
 
 # --- how fast an option is ------------------------------------------------------------------------------------------------
@@ -287,12 +287,13 @@ class OptionSpec:
     """One way to serve a workload: a placement with model, price, latency and the rest, or a policy over other options.
 
     ``service`` and ``service_ttft`` exclude the network (``rtt`` x ``round_trips`` is added); ``latency`` and ``ttft`` are whole.
-    ``errors`` is the share that fails; ``discount`` the share taken off the list price; ``migration`` USD once;
-    ``distance`` km to the users. ``assume`` is set where somebody answers for an edge that nobody measured.
+    ``errors`` is the share that fails; ``discount`` the share taken off the list price (negative: a surcharge); ``migration`` USD once.
+    Of a policy ``placement`` is ``None``: its parts say where they run.
+    ``distance`` km to the users, ``cpu`` ms of CPU per request. ``assume`` is set where somebody answers for an edge that nobody measured.
     """
 
     name: str
-    placement: Placement
+    placement: Placement | None
     price: PriceRef | StatedPrice | None = None
     model: str | None = None
     region: str | None = None
@@ -314,9 +315,15 @@ class OptionSpec:
     discount: Range | None = None
     origin_calls: OriginCalls | None = None
     distance: Range | None = None
+    cpu: Range | None = None
     assume: Reason | None = None
     policy: Policy | None = None
     place: Place | None = None
+
+    @property
+    def model_name(self) -> str | None:
+        """The stated model, else the one its price refers to."""
+        return self.model or (self.price.model if isinstance(self.price, PriceRef) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,15 +334,6 @@ class Tokens:
     cached: Range | None = None
     cache_write: Range | None = None
     output: Range | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ValueSpec:
-    """What latency is worth here: a model of ``edgeroi.values``, and who says so why."""
-
-    model: ValueModel
-    reason: Reason = Reason()
-    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,19 +350,12 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Felt:
-    """From which saving on a person notices: at least this share of the latency, and at least these ms."""
-
-    share: float = 0.20
-    ms: float = 100.0
-
-
-@dataclass(frozen=True, slots=True)
 class WorkloadSpec:
     """A kind of request judged on its own.
 
     ``options`` maps the names used in this workload, in stated order, to options; the small form's ``now`` and ``edge`` are local
-    to it. ``where`` says which rows of the log are its own; ``None``: those whose ``workload`` is its name.
+    to it. ``where`` says which rows of the log are its own; ``None``: those whose ``workload`` is its name. ``value`` is ``None``
+    where nobody declared one, which is not the same as a declared ``none``. ``felt`` counts for people only.
     """
 
     name: str
@@ -376,11 +367,11 @@ class WorkloadSpec:
     judge: Judged | None = None
     part_of: Range | None = None
     users: Users | None = None
-    value: ValueSpec | None = None
+    value: ValueModel | None = None
     quality_value: Range | None = None
     needs: Needs = Needs()
     origin_calls: OriginCalls | None = None
-    felt: Felt = Felt()
+    felt: Felt = _FELT
     where: Mapping[str, tuple[str, ...]] | None = None
     log: LogRef | None = None
     place: Place | None = None
@@ -431,6 +422,15 @@ class GateLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedRate:
+    """A quantity the project states once; a scenario writes its name where it would write the quantity."""
+
+    text: str
+    reason: Reason = Reason()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectPolicy:
     """``edgeroi.yaml``: what the project decides for all its scenarios, written by other people than theirs.
 
@@ -438,7 +438,7 @@ class ProjectPolicy:
     """
 
     file: str
-    rates: Mapping[str, Range] = field(default_factory=dict)
+    rates: Mapping[str, NamedRate] = field(default_factory=dict)
     discounts: Mapping[str, Range] = field(default_factory=dict)
     check: CheckSpec = CheckSpec()
     places: Mapping[str, Place] = field(default_factory=dict)
@@ -464,7 +464,20 @@ class Scenario:
     overrides: tuple[tuple[str, str], ...] = ()
 
     def place(self, path: str) -> Place:
-        """Where a key stands; of a key that is not there, the nearest one above it, at last the file."""
-        while path and path not in self.places:
+        """Where a key stands, ``search.value`` or ``workloads.search.value``; of one that is not there, the nearest above it."""
+        while path:
+            if found := self.places.get(path) or self.places.get(f"workloads.{path}"):
+                return found
             path = path.rpartition(".")[0]
-        return self.places.get(path, Place(self.file))
+        return Place(self.file)
+
+    def parts(self, option: OptionSpec) -> tuple[OptionSpec, ...]:
+        """The option itself, or the options a policy is made of, down to those that are none."""
+        if option.policy is None:
+            return (option,)
+        found = (part for name in option.policy.parts for part in self.parts(self.options[name]))
+        return tuple(dict((part.name, part) for part in found).values())
+
+    def uses_edge(self, option: OptionSpec) -> bool:
+        """Whether any request it serves may run at the edge."""
+        return any(part.placement == "edge" for part in self.parts(option))
