@@ -18,11 +18,13 @@ from edgeroi.estimate import Basis, weakest
 from edgeroi.prices import HOURS_PER_MONTH, UNITS, Allowance, Fee, Neurons, Price, Rate, Unpriced
 
 LineKind = Literal[
-    "input", "cached", "cache_write", "output", "neurons", "request", "cpu", "egress",
+    "input", "cached", "cache_write", "output", "neurons", "request", "cpu", "memory", "egress",
     "allowance", "discount", "commitment", "capacity", "fixed", "operations",
 ]  # fmt: skip
 #: What a use of the offer costs; discounts and commitments apply to these.
-METERED: tuple[LineKind, ...] = ("input", "cached", "cache_write", "output", "neurons", "request", "cpu", "egress", "allowance")
+METERED: tuple[LineKind, ...] = (
+    "input", "cached", "cache_write", "output", "neurons", "request", "cpu", "memory", "egress", "allowance",
+)  # fmt: skip
 
 ZERO = Decimal(0)
 SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
@@ -54,7 +56,8 @@ class Load:
     """What is asked of an option in a month. Token counts are means per request; ``None`` is unknown, never 0.
 
     ``input_tokens`` is the whole input: cached and cache-write tokens are parts of it. Where those parts are unknown, all
-    of the input pays the full rate. ``egress_gb`` is per month, ``cpu_ms`` per request.
+    of the input pays the full rate. ``egress_gb`` is per month, ``cpu_ms`` and ``gb_seconds``
+    (memory times duration) per request.
     """
 
     requests_month: Decimal | None
@@ -64,6 +67,7 @@ class Load:
     cache_write_tokens: Decimal | None = None
     egress_gb: Decimal | None = None
     cpu_ms: Decimal | None = None
+    gb_seconds: Decimal | None = None
     basis: Basis = "assumed"
 
     def __post_init__(self) -> None:
@@ -158,9 +162,7 @@ def cost_of(
     committed_usd: Decimal | None = None,
 ) -> Cost:
     """``cost_lines`` with the load they belong to."""
-    lines = cost_lines(
-        price, load, capacity=capacity, fees=fees, operations=operations, discount=discount, committed_usd=committed_usd
-    )
+    lines = cost_lines(price, load, capacity=capacity, fees=fees, operations=operations, discount=discount, committed_usd=committed_usd)
     return Cost(lines, load)
 
 
@@ -272,6 +274,9 @@ def _use_lines(price: Price, load: Load) -> Iterator[CostLine]:
     if price.cpu_ms:
         cpu = _known(load.cpu_ms, "CPU ms per request", price) * _known(load.requests_month, "requests a month", price)
         yield from _metered("CPU time", "cpu", cpu, "CPU ms", price.cpu_ms, load.basis)
+    if price.gb_second:
+        memory = _known(load.gb_seconds, "GB-seconds per request", price) * _known(load.requests_month, "requests a month", price)
+        yield from _metered("memory time", "memory", memory, "GB-s", price.gb_second, load.basis)
     if price.egress_gb and not price.egress_gb.is_free:
         yield from _metered("egress", "egress", _known(load.egress_gb, "GB out a month", price), "GB", price.egress_gb, load.basis)
 
@@ -346,7 +351,7 @@ def _capacity_lines(price: Price, load: Load, capacity: Capacity | None) -> Iter
         needs = servers_needed(load, replace(given, servers=None))
         raise EdgeroiError(f"{servers} servers cannot carry the load: {busy * 100:.1f} % busy", fix=f"state at least {needs}")
     item = f"{servers} server{'s' if servers != 1 else ''}" + (f", {busy * 100:.1f} % busy" if busy is not None else "")
-    hours = HOURS_PER_MONTH * servers
+    hours = price.server_hour.quantity(HOURS_PER_MONTH * servers, "server-hour")
     yield _line(item, "capacity", hours, price.server_hour.usd, price.server_hour, load.basis)
 
 

@@ -40,7 +40,9 @@ UNITS: Mapping[str, tuple[str, Decimal]] = {
     "1k requests": ("request", Decimal(1_000)),
     "1M requests": ("request", Decimal(1_000_000)),
     "1M CPU ms": ("CPU ms", Decimal(1_000_000)),
+    "GB-s": ("GB-s", Decimal(1)),
     "server-hour": ("server-hour", Decimal(1)),
+    "30 server-days": ("server-hour", Decimal(720)),
     "GB": ("GB", Decimal(1)),
     "month": ("month", Decimal(1)),
     "once": ("once", Decimal(1)),
@@ -137,7 +139,7 @@ class Rate:
     @property
     def is_free(self) -> bool:
         """Whether no amount of it costs anything."""
-        return not self.usd and not any(step.usd for step in (*self.brackets, *self.above))
+        return not any((self.usd, *(step.usd for step in self.brackets), *(step.usd for step in self.above)))
 
     def quantity(self, count: Decimal, of: str) -> Decimal:
         """``count`` things in billing units; a count of anything this rate does not bill is an error."""
@@ -225,6 +227,7 @@ class Price:
     neurons: Neurons | None = None
     request: Rate | None = None
     cpu_ms: Rate | None = None
+    gb_second: Rate | None = None
     server_hour: Rate | None = None
     tokens_per_s: Decimal | None = None
     egress_gb: Rate | None = None
@@ -456,7 +459,7 @@ def _not_in_force(ref: str, rows: list[Price], at: date, place: Place | None) ->
 
 
 def _dating(price: Price, at: date) -> Iterator[str]:
-    if price.valid_from is None and price.as_of is None:
+    if price.valid_from is None and price.valid_to is None and price.as_of is None:
         yield f"undated price: taken as valid on {at}"
     elif price.valid_from is None and price.as_of is not None and price.as_of > at:
         yield f"price read on {price.as_of}, after {at}, and taken as valid then"
