@@ -73,8 +73,9 @@ class LogRef:
 
 @dataclass(frozen=True, slots=True)
 class PriceRef:
-    """A row of the price book: provider, first slash, model verbatim; ``context`` is what the book is asked with
-    (``{"processing": "batch"}``, ``{"service_tier": "flex"}``).
+    """A row of the price book: provider, first slash, model verbatim.
+
+    ``context`` is what the book is asked with: ``{"processing": "batch"}``, ``{"service_tier": "flex"}``.
     """
 
     ref: str
@@ -475,8 +476,7 @@ class Scenario:
         """The option itself, or the options a policy is made of, down to those that are none."""
         if option.policy is None:
             return (option,)
-        found = (part for name in option.policy.parts for part in self.parts(self.options[name]))
-        return tuple(dict((part.name, part) for part in found).values())
+        return tuple({part.name: part for name in option.policy.parts for part in self.parts(self.options[name])}.values())
 
     def uses_edge(self, option: OptionSpec) -> bool:
         """Whether any request it serves may run at the edge."""

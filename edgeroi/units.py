@@ -281,12 +281,16 @@ def read_range(text: str, measure: Measure, name: str = "") -> Range:
 def _parts(found: re.Match[str], names: tuple[str, ...], measure: Measure) -> list[tuple[Decimal, str]]:
     """The numbers of a range; `5 to 20M` could mean 5 or 5M, so all of them multiply or none does."""
     texts = [found[name].strip() for name in names]
-    letters = {letter[1] if (letter := re.match(r"-?[\d.]+([kMG])(?![A-Za-z%])", text)) else "" for text in texts}
+    letters = {_multiplier(text) for text in texts}
     if "" in letters and len(letters) > 1:
-        letter = max(letters)
-        first = re.sub(r"^(-?[\d.]+)(?![\d.kMG])", rf"\1{letter}", texts[0])
-        raise EdgeroiError(f"{found[0].strip()!r}: a multiplier stands on each number or on none", fix=f"write {first!r} if that is meant")
+        first = re.sub(r"^(-?[\d.]+)(?![\d.kMG])", rf"\g<1>{max(letters)}", texts[0])
+        raise EdgeroiError(f"{found[0].strip()!r}: a multiplier stands on each number or on none", fix=f"write `{first}` if that is meant")
     return [read_amount(text, measure) for text in texts]
+
+
+def _multiplier(text: str) -> str:
+    found = re.match(r"-?[\d.]+([kMG])(?![A-Za-z%])", text)
+    return found[1] if found else ""
 
 
 def _triangle(found: re.Match[str], shape: str | None, measure: Measure, name: str) -> Range:
