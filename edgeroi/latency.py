@@ -2,6 +2,7 @@
 
 A measured histogram, a stated p50 and p99, and a best case are all this one immutable value;
 shifts, mixtures and cold starts return new ones, and quantiles, miss ratios and value integrals are read from it.
+Two samples are brought to one mix before they are compared, and one sample is looked at over its days.
 Failures stand outside the percentiles and are a miss for every deadline, so an option that fails fast never looks fast.
 """
 
@@ -13,14 +14,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeroi.errors import EdgeroiError, NoAnswer
 from edgeroi.estimate import Basis, Estimate, weakest
-from edgeroi.histogram import LatencyHistogram
-from edgeroi.stats import order_statistic_ranks, wilson
+from edgeroi.histogram import LatencyHistogram, nearest_rank
+from edgeroi.stats import homogeneity_p, n_effective_of_clusters, order_statistic_ranks, total_variation, wilson
+from edgeroi.workload import Stratum, Tally
 
 Floats = NDArray[np.float64]
 
@@ -302,3 +305,166 @@ def normal_mass(low: Floats, high: Floats) -> Floats:
     right = low > 0
     near, far = np.where(right, -low, high), np.where(right, -high, low)
     return np.asarray(_erfc(-near / math.sqrt(2)) - _erfc(-far / math.sqrt(2)), np.float64) / 2
+
+
+# ---- two samples over one mix ----
+
+#: What strata hold, and so what can be reweighted or compared day by day.
+Measure = Literal["latency", "ttft"]
+#: The parts of a ``Mix``, in its order.
+MIXED_BY = ("output tokens", "quarter of the day")
+#: A part of the mix counts where both samples tell it for this share of their requests.
+TOLD_SHARE = 0.80
+#: Samples differ in mix where this share would have to move, and chance moves it in one sample of 20 at most.
+MIX_DISTANCE, MIX_ALPHA = 0.10, 0.05
+#: A stratum is common where both samples hold this many, and samples compare where common strata hold this share of both.
+STRATUM_LEAST, COVERED_LEAST = 5, 0.80
+
+
+@dataclass(frozen=True, slots=True)
+class MixReport:
+    """Whether two samples hold the same requests: ``distance`` (total variation) of their mixes, and what was done about it.
+
+    ``by``: the parts of the mix both samples tell; with none, ``distance`` is ``None`` and nothing is known about the mix.
+    ``covered``: the share of each sample in strata that both hold. ``reweighted``: whether both were brought to the pooled mix.
+    """
+
+    by: tuple[str, ...]
+    distance: float | None
+    differs: bool
+    covered: tuple[float, float] = (1.0, 1.0)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the two may be compared at all: the same mix, or enough of both in common to reweight."""
+        return not self.differs or min(self.covered) >= COVERED_LEAST
+
+    @property
+    def reweighted(self) -> bool:
+        """Whether the latencies stand for the pooled mix and not for their own."""
+        return self.differs and self.comparable
+
+
+def same_mix(one: Tally, two: Tally, measure: Measure = "latency") -> tuple[Latency, Latency, MixReport]:
+    """Both samples' latencies, over one mix of output-token band and quarter of the day where their mixes differ.
+
+    They differ where the total variation of their mixes exceeds 0.10 and the chi-square test of homogeneity gives p < 0.05;
+    then both take the pooled mix over the strata in which each holds at least 5 successes. Where these hold less than 80 %
+    of either sample nothing is reweighted, and the report says that the two cannot be compared.
+    Reweighted quantiles are within 1.6 % (strata keep coarser buckets). Failures keep their own ratio.
+    """
+    own = tuple(Latency.of(getattr(tally, measure), tally.error_ratio or 0.0) for tally in (one, two))
+    parts = _told_parts(one, two, measure)
+    by = tuple(MIXED_BY[part] for part in parts)
+    untold = tuple(f"mixes were not compared by {name}: not told by both samples" for name in MIXED_BY if name not in by)
+    if not parts:
+        return own[0], own[1], MixReport((), None, False, notes=untold)
+    strata = [_strata(tally, parts, measure) for tally in (one, two)]
+    keys = sorted(strata[0].keys() | strata[1].keys())
+    counts = np.array([[held[key].n if key in held else 0 for key in keys] for held in strata], np.float64)
+    distance = total_variation(*counts)
+    differs = distance > MIX_DISTANCE and homogeneity_p(*counts) < MIX_ALPHA
+    if not differs:
+        return own[0], own[1], MixReport(by, distance, False, notes=untold)
+    common = counts.min(axis=0) >= STRATUM_LEAST
+    shares = counts[:, common].sum(axis=1) / counts.sum(axis=1)
+    covered = (float(shares[0]), float(shares[1]))
+    report = MixReport(by, distance, True, covered, (*untold, _said_of_mix(by, distance, covered)))
+    if not report.comparable:
+        return own[0], own[1], report
+    pooled = counts[:, common].sum(axis=0) / counts[:, common].sum()
+    chosen = [key for key, held in zip(keys, common, strict=True) if held]
+    mixed = [
+        mixture([(float(share), Latency.of(held[key], tally.error_ratio or 0.0)) for share, key in zip(pooled, chosen, strict=True)])
+        for tally, held in zip((one, two), strata, strict=True)
+    ]
+    return mixed[0], mixed[1], report
+
+
+def _said_of_mix(by: tuple[str, ...], distance: float, covered: tuple[float, float]) -> str:
+    held = " and ".join(f"{share:.0%}" for share in covered)
+    done = "both are reweighted to the pooled mix" if min(covered) >= COVERED_LEAST else "too little to compare them"
+    return f"the samples differ in {' and '.join(by)} ({distance:.0%} would have to move); common strata hold {held} of them: {done}"
+
+
+def _told_parts(one: Tally, two: Tally, measure: Measure) -> tuple[int, ...]:
+    def told(tally: Tally, part: int) -> float:
+        sizes = {mix: getattr(stratum, measure).n for mix, stratum in tally.mixes.items()}
+        total = sum(sizes.values())
+        return sum(n for mix, n in sizes.items() if mix[part] >= 0) / total if total else 0.0
+
+    return tuple(part for part in range(len(MIXED_BY)) if min(told(one, part), told(two, part)) >= TOLD_SHARE)
+
+
+def _strata(tally: Tally, parts: tuple[int, ...], measure: Measure) -> dict[tuple[int, ...], LatencyHistogram]:
+    """The tally's strata by the chosen parts of their mix, those without a value left out."""
+    held: dict[tuple[int, ...], LatencyHistogram] = {}
+    for mix, stratum in sorted(tally.mixes.items()):
+        if sample := _sample(stratum, measure):
+            key = tuple(mix[part] for part in parts)
+            held[key] = held[key] + sample if key in held else sample
+    return held
+
+
+def _sample(stratum: Stratum, measure: Measure) -> LatencyHistogram | None:
+    sample: LatencyHistogram = getattr(stratum, measure)
+    return sample if sample.n else None
+
+
+# ---- one sample over its days ----
+
+#: Days differ by more than chance where the test of homogeneity gives less than this.
+DAYS_ALPHA = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpread:
+    """A quantile over days: whether they ``differ`` by more than chance, and its interval with days as clusters.
+
+    ``interval``: an end that so few days cannot support is ``None``. ``plain``: the interval as if requests were independent.
+    """
+
+    days: int
+    differ: bool
+    n_effective: int
+    interval: tuple[float | None, float | None]
+    plain: tuple[float | None, float | None]
+
+    @property
+    def deciding(self) -> tuple[float | None, float | None]:
+        """The interval a rule may rest on: the wider one where days differ, the plain one where they do not."""
+        if not self.differ:
+            return self.plain
+        (low, high), (plain_low, plain_high) = self.interval, self.plain
+        return (
+            None if low is None or plain_low is None else min(low, plain_low),
+            None if high is None or plain_high is None else max(high, plain_high),
+        )
+
+
+def over_days(tally: Tally, p: float, measure: Measure = "latency", level: float = 0.95) -> DaySpread | None:
+    """The spread of a quantile over the days of a sample; ``None`` where fewer than two days are told.
+
+    Days differ where the share of requests above the pooled p50 is not the same on all of them (chi-square, p < 0.01).
+    The interval is Woodruff's: the order statistics of as many independent requests as the days are worth.
+    """
+    days = [sample for _, stratum in sorted(tally.days.items()) if (sample := _sample(stratum, measure))]
+    if len(days) < 2:
+        return None
+    pooled = sum(days[1:], days[0])
+    sizes = np.array([day.n for day in days], np.float64)
+    slow = _above(days, pooled, 0.5)
+    differ = homogeneity_p(slow, sizes - slow) < DAYS_ALPHA
+    n = max(1, int(n_effective_of_clusters(_above(days, pooled, p), sizes, level)))
+    whole: LatencyHistogram = getattr(tally, measure)
+    low, high = order_statistic_ranks(n, p, level)
+    own = Latency.of(whole, 0.0)
+    interval = None if low is None else own.quantile(low / n), None if high is None else own.quantile(high / n)
+    return DaySpread(len(days), differ, n, interval, own.interval(p, level))
+
+
+def _above(days: Sequence[LatencyHistogram], pooled: LatencyHistogram, p: float) -> Floats:
+    """How many of each day's requests lie in buckets above the one of the pooled quantile."""
+    cut = pooled.keys[np.searchsorted(np.cumsum(pooled.counts), nearest_rank(p, pooled.n))]
+    return np.array([day.counts[day.keys > cut].sum() for day in days], np.float64)
