@@ -8,7 +8,7 @@ The document is what scripts read; it holds everything the sections show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -83,7 +83,8 @@ class Column:
     """One column: ``key`` names it in CSV, ``title`` for people.
 
     ``interval``: its cells carry ``low``, ``high`` and ``estimable``, which CSV writes as columns of their own.
-    ``rank``: how soon a narrow terminal leaves it out; 0 never.
+    ``rank``: how soon a narrow terminal leaves it out; 0 never. A column of another rank is also left out where nothing in it is known.
+    ``in_words``: people read it in the row's detail, so that only CSV has it as a column.
     """
 
     key: str
@@ -91,6 +92,7 @@ class Column:
     kind: CellKind = "text"
     interval: bool = False
     rank: int = 0
+    in_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,19 @@ class Table:
         """A row holds one cell per column."""
         if any(len(row.cells) != len(self.columns) for row in self.rows):
             raise ValueError(f"table {self.name!r}: a row does not have {len(self.columns)} cells")
+
+    def without(self, place: int) -> Table:
+        """The table less one column."""
+        rows = tuple(replace(row, cells=row.cells[:place] + row.cells[place + 1 :]) for row in self.rows)
+        return replace(self, columns=self.columns[:place] + self.columns[place + 1 :], rows=rows)
+
+    def for_people(self) -> Table:
+        """The table less what its rows say in words, and less columns that may be left out and in which nothing is known."""
+        for place in reversed(range(len(self.columns))):
+            column = self.columns[place]
+            if column.in_words or (column.rank and all(row.cells[place].value is None for row in self.rows)):
+                self = self.without(place)
+        return self
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -24,6 +25,7 @@ from edgeroi import __version__
 from edgeroi.cli.exits import Exit, GateFailed, Terminated
 from edgeroi.cli.output import leave_stdout, say, stdout_closed
 from edgeroi.errors import EdgeroiError, did_you_mean
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -67,7 +69,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         """What ``--help`` needs to know of a command."""
         command = _BY_NAME.get(cmd_name)
-        return command and TyperCommand(command.name, help=command.help, rich_help_panel=command.panel)
+        return None if command is None else TyperCommand(command.name, help=command.help, rich_help_panel=command.panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that is to run, imported. Raises ``EdgeroiError`` for a word that names none."""
@@ -104,7 +106,7 @@ def edgeroi(
 def run(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its status."""
     _terminate_as_exception()
-    stdout_closed.clear()
+    _stand_in_for_closed_streams()
     status = _with_flushed_stdout(_status(sys.argv[1:] if args is None else list(args)))
     sys.exit(int(status))
 
@@ -156,7 +158,7 @@ def _failed(message: str, status: int) -> int:
 
 
 def _left(left: SystemExit) -> Exit | int:
-    """typer and rich leave with 1 when stdout is closed under them."""
+    """Leave as typer and rich do: they exit with 1 when stdout is closed under them."""
     if isinstance(left.__context__, BrokenPipeError):
         return _closed()
     return _not_one(left.code)
@@ -185,11 +187,20 @@ def _bug(error: Exception) -> Exit:
     return Exit.BUG
 
 
+def _stand_in_for_closed_streams() -> None:
+    """Python has no stream at all where the caller closed one (``>&-``)."""
+    stdout_closed.clear()
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - it lives as long as the process
+        stdout_closed.set()
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+
+
 def _with_flushed_stdout(status: int) -> int:
     """The status, unless what was printed did not arrive; a command's own failure weighs more than a closed pipe."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         _closed()
     except OSError as error:

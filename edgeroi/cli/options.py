@@ -66,7 +66,7 @@ RequireOption = Annotated[
 ]
 LogFormatOption = Annotated[
     str | None,
-    typer.Option("--log-format", metavar="NAME", help="Read as this format instead of detecting it (edgeroi formats).", rich_help_panel=READING_PANEL),
+    typer.Option("--log-format", metavar="NAME", help="Read as this format, undetected.", rich_help_panel=READING_PANEL),
 ]
 SeenFromOption = Annotated[
     Vantage | None,
@@ -74,7 +74,7 @@ SeenFromOption = Annotated[
 ]
 SamplingOption = Annotated[
     str,
-    typer.Option("--sampling", metavar="SHARE", help="The share of requests the log keeps: 1%, 0.01 or 1/100.", rich_help_panel=READING_PANEL),
+    typer.Option("--sampling", metavar="SHARE", help="The share of requests the log keeps: 1% or 0.01.", rich_help_panel=READING_PANEL),
 ]
 RejectsOption = Annotated[
     Path | None,
@@ -91,5 +91,5 @@ MaxRejectedOption = Annotated[
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, help="Processes to read with; as many as there are cores unless given.", rich_help_panel=READING_PANEL),
+    typer.Option("--jobs", "-j", min=1, help="Processes to read with; one per core unless given.", rich_help_panel=READING_PANEL),
 ]

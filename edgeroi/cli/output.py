@@ -54,8 +54,6 @@ def write_text(text: str, output: Path | None = None) -> None:
 
 
 def _to_stdout(text: str) -> None:
-    if sys.stdout is None:
-        stdout_closed.set()
     if stdout_closed.is_set():
         return
     try:
@@ -139,10 +137,9 @@ def say(message: str) -> None:
     """One line on stderr, made safe."""
     from edgeroi.renderers._plain import safe_text
 
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):  # nobody is left to tell
-            sys.stderr.write(_encodable(f"{safe_text(message)}\n", sys.stderr))
-            sys.stderr.flush()
+    with suppress(OSError, ValueError):  # nobody is left to tell
+        sys.stderr.write(_encodable(f"{safe_text(message)}\n", sys.stderr))
+        sys.stderr.flush()
 
 
 def page_of(stream: TextIO | None, environ: Mapping[str, str]) -> Page:
@@ -188,7 +185,7 @@ Advance = Callable[[int], None]
 @contextmanager
 def progress(title: str, total: int | None, unit_bytes: bool = True) -> Iterator[Advance]:
     """A progress bar on stderr while the block runs, where stderr is a terminal that can draw one; the block is given ``advance(n)``."""
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _: None
         return
     from rich import progress as bars

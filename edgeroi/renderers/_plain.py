@@ -73,21 +73,21 @@ def number_words(value: float | Decimal) -> str:
     """A number without a unit: four significant digits, never an exponent between 1e-4 and 1e15."""
     if value == 0:
         return "0"
-    if abs(value) >= 1000:
+    if abs(float(value)) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
 
 
 def ms_words(value: float | Decimal) -> str:
     """``65.9``, ``4,480``, ``0.042``: at least three significant digits."""
-    size = abs(value)
+    size = abs(float(value))
     decimals = 0 if size >= 999.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 or not size else 3
     return f"{value:,.{decimals}f}"
 
 
 def usd_words(value: float | Decimal) -> str:
     """``324``, ``3.20``, ``0.000133``: cents below 100, three significant digits below a cent."""
-    size = abs(value)
+    size = abs(float(value))
     if size >= 99.995:
         return _without_minus_zero(f"{value:,.0f}")
     if size >= 0.00995 or not size:

@@ -16,7 +16,7 @@ from edgeroi.renderers._plain import safe_text
 from edgeroi.report import Cell, Column, Report, Row, Table
 
 #: What spreadsheets take for the start of a formula, in their own and in full width.
-_FORMULA_STARTS = "=+-@|\t\r\n%＝＋－＠｜"
+_FORMULA_STARTS = "=+-@|%\t\r\n" + "\uff1d\uff0b\uff0d\uff20\uff5c"
 
 
 def render(report: Report, page: Page) -> str:

@@ -27,19 +27,19 @@ def write(value: Json) -> str:
 
 def _pieces(value: Json, indent: str) -> Iterator[str]:
     if isinstance(value, Mapping):
-        yield from _bracketed("{}", [(f"{json.dumps(str(key))}: ", value[key]) for key in sorted(value)], indent)
+        yield from _bracketed(("{", "}"), [(f"{json.dumps(str(key))}: ", value[key]) for key in sorted(value)], indent)
     elif isinstance(value, str) or value is None or isinstance(value, bool | int):
         yield json.dumps(value)
     elif isinstance(value, float | Decimal):
         yield _number(value)
     else:
-        yield from _bracketed("[]", [("", item) for item in value], indent)
+        yield from _bracketed(("[", "]"), [("", item) for item in value], indent)
 
 
-def _bracketed(brackets: str, items: list[tuple[str, Json]], indent: str) -> Iterator[str]:
+def _bracketed(brackets: tuple[str, str], items: list[tuple[str, Json]], indent: str) -> Iterator[str]:
     opening, closing = brackets
     if not items:
-        yield brackets
+        yield opening + closing
         return
     deeper = f"{indent}  "
     for place, (label, item) in enumerate(items):

@@ -46,6 +46,7 @@ def _lines(section: Section) -> Iterator[str]:
 
 
 def _table_lines(table: Table) -> Iterator[str]:
+    table = table.for_people()
     yield _row([escaped(column.title) for column in table.columns])
     yield _row([_rule(column) for column in table.columns])
     for row in table.rows:
@@ -65,6 +66,8 @@ def _rule(column: Column) -> str:
 
 def _cell(cell: Cell) -> str:
     interval = said_interval(cell)
+    if isinstance(cell.value, tuple):
+        return f"`{said(cell)}`"  # the blanks of empty bins would be run together outside a code span
     return escaped(f"{said(cell)} ({interval})" if interval else said(cell))
 
 

@@ -7,7 +7,6 @@ and otherwise lets lines be longer than the page. Data is only ever a rich ``Tex
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from io import StringIO
 from itertools import zip_longest
 from typing import Literal
@@ -72,7 +71,7 @@ def _words(raw: str, style: str = "") -> Words:
 
 
 def _table_lines(table: Table, page: Page) -> Iterator[Words]:
-    shown, left_out = _fitting(table, page)
+    shown, left_out = _fitting(table.for_people(), page)
     yield from _grid_lines(shown, page)
     if left_out:
         yield _words(f"left out for width: {', '.join(left_out)} (a wider terminal or --format json has them)", "dim")
@@ -87,13 +86,8 @@ def _fitting(table: Table, page: Page) -> tuple[Table, tuple[str, ...]]:
         if not rank:
             break
         left_out.insert(0, table.columns[place].title)
-        table = _without(table, place)
+        table = table.without(place)
     return table, tuple(left_out)
-
-
-def _without(table: Table, place: int) -> Table:
-    rows = tuple(replace(row, cells=row.cells[:place] + row.cells[place + 1 :]) for row in table.rows)
-    return replace(table, columns=table.columns[:place] + table.columns[place + 1 :], rows=rows)
 
 
 def _wraps(table: Table) -> bool:

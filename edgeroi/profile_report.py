@@ -1,0 +1,451 @@
+"""What a profile says: the document for scripts, the table for people, the account of every line, and what a saving would change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from edgeroi.felt import Felt
+from edgeroi.histogram import LatencyHistogram
+from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, ratio, text, usd
+from edgeroi.request import LineCount, Reject
+from edgeroi.stats import wilson
+from edgeroi.workload import FileAccount, Group, Profile, Tally
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUANTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+#: How many successes an interval needs on both sides (order statistics at 95 %).
+NEEDED: Mapping[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
+BINS = 16
+FIRST_REJECTS = 5
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+Judged = Literal["ttft", "e2e"]
+
+
+# -- what a saving would change
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """A saving held against the judged latency of a group: its share of p50 and p99, and what it would take to be felt.
+
+    A saving cannot exceed what it is taken from, so shares end at 1. ``None`` where the group has no success.
+    """
+
+    ms: float
+    judged: Judged
+    p50_ms: float | None
+    p99_ms: float | None
+    share_of_p50: float | None
+    share_of_p99: float | None
+    felt: bool | None
+    felt_from_ms: float | None
+
+
+def judged_on(tally: Tally) -> Judged:
+    """Time to first token where answers were streamed and most of them told it, else end to end."""
+    streamed = not tally.streamed.n or 2 * tally.streamed.total >= tally.streamed.n
+    return "ttft" if tally.ttft.n and streamed and 2 * tally.ttft.n >= tally.latency.n else "e2e"
+
+
+def saving_of(tally: Tally, saving_ms: float, rule: Felt | None = None) -> Saving:
+    """What ``saving_ms`` less would change for these requests."""
+    rule = rule or Felt()
+    judged = judged_on(tally)
+    sample = tally.ttft if judged == "ttft" else tally.latency
+    p50, p99 = sample.quantile(0.5), sample.quantile(0.99)
+    if p50 is None or p99 is None:
+        return Saving(saving_ms, judged, None, None, None, None, None, None)
+    felt = rule.felt(p50, min(saving_ms, p50))
+    return Saving(saving_ms, judged, p50, p99, _share(saving_ms, p50), _share(saving_ms, p99), felt, rule.felt_from_ms(p50))
+
+
+def _share(part: float, whole: float) -> float | None:
+    return min(1.0, part / whole) if whole else None
+
+
+# -- the document
+
+
+def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0) -> Report:
+    """The report of a profile, ``saving_ms`` being the saving whose effect is asked for.
+
+    Where nothing was profiled there is no table: the account of the lines is all there is to say.
+    """
+    sections = (_headline(profile), _table(profile, saving_ms)) if profile.lines.profiled else ()
+    notes = (*profile.notes, *_own_notes(profile, saving_ms))
+    return Report("profile", profile_document(profile, notes, version, saving_ms), (*sections, _account(profile)), notes)
+
+
+def profile_document(profile: Profile, notes: Sequence[str], version: str, saving_ms: float) -> Mapping[str, Json]:
+    """The JSON document of a profile."""
+    total = profile.total
+    return {
+        **envelope("profile", version, files=[_file_document(file) for file in profile.files], notes=notes),
+        "by": list(profile.by),
+        "lines": lines_document(profile.lines),
+        "groups": [_group_document(profile, group, saving_ms) for group in profile.groups],
+        "rejects": [_reject_document(reject) for reject in profile.rejects[:FIRST_REJECTS]],
+        "requests_month": profile.requests_month(total),
+        "saving_ms": saving_ms,
+        "seen_from": profile.seen_from,
+        "sampling": profile.sampling,
+        "span": {"first": _iso(total.first_ns), "last": _iso(total.last_ns), "hours": profile.span_hours},
+    }
+
+
+def lines_document(lines: LineCount) -> Mapping[str, Json]:
+    """Where every line went."""
+    return {
+        "read": lines.read,
+        "blank": lines.blank,
+        "profiled": lines.profiled,
+        "rejected": dict(lines.rejected),
+        "skipped": dict(lines.skipped),
+        "balanced": lines.balanced,
+    }
+
+
+def _file_document(file: FileAccount) -> Mapping[str, Json]:
+    return {
+        "path": file.path,
+        "bytes": file.bytes,
+        "digest": file.digest,
+        "format": file.format,
+        "unit": file.unit,
+        "counted": file.counted,
+        "damage": file.damage,
+        "notes": list(file.notes),
+        "lines": lines_document(file.lines),
+    }
+
+
+def _reject_document(reject: Reject) -> Mapping[str, Json]:
+    raw = reject.raw.decode("utf-8", "backslashreplace")
+    return {"file": reject.file, "line": reject.line, "reason": reject.reason, "detail": reject.detail, "raw": raw}
+
+
+def _group_document(profile: Profile, group: Group, saving_ms: float) -> Mapping[str, Json]:
+    tally = group.tally
+    cost = tally.mean("cost_usd")
+    return {
+        "workload": None,
+        "placement": None,
+        **group.key,
+        "requests": tally.requests,
+        "errors": tally.errors,
+        "error_ratio": tally.error_ratio,
+        "error_ratio_interval": list(wilson(tally.errors, tally.requests)) if tally.requests else None,
+        "latency_ms": latency_document(tally.latency),
+        "ttft_ms": latency_document(tally.ttft),
+        "network_ms": latency_document(tally.network),
+        "failure_ms": latency_document(tally.failure),
+        "input_tokens": _tokens_document(tally, "input_tokens"),
+        "cached_tokens": _tokens_document(tally, "cached_tokens"),
+        "output_tokens": _tokens_document(tally, "output_tokens"),
+        "streamed_ratio": tally.streamed.total / tally.streamed.n if tally.streamed.n else None,
+        "cold_start_ratio": tally.cold_starts.total / tally.cold_starts.n if tally.cold_starts.n else None,
+        "cost_usd_sum": tally.total("cost_usd"),
+        "cost_usd_per_1k_requests": None if cost is None else 1000 * cost,
+        "requests_month": profile.requests_month(tally),
+        "saving": _saving_document(saving_of(tally, saving_ms)),
+    }
+
+
+def latency_document(sample: LatencyHistogram) -> Mapping[str, Json] | None:
+    """Quantiles, mean and extremes in ms, whether each quantile may be relied on, and its 95 % interval; ``None`` of nothing."""
+    if not sample.n:
+        return None
+    return {
+        "n": sample.n,
+        **{name: sample.quantile(p) for name, p in QUANTILES.items()},
+        "mean": sample.mean_ms,
+        "min": sample.min_ms,
+        "max": sample.max_ms,
+        "estimable": {name: sample.estimable(p) for name, p in QUANTILES.items()},
+        "interval": {name: list(sample.interval(p)) for name, p in QUANTILES.items()},
+    }
+
+
+def _tokens_document(tally: Tally, column: str) -> Mapping[str, Json] | None:
+    told = tally.sums.get(column)
+    return {"sum": told.total, "mean": told.total / told.n, "requests": told.n} if told and told.n else None
+
+
+def _saving_document(saving: Saving) -> Mapping[str, Json]:
+    return {
+        "ms": saving.ms,
+        "judged": saving.judged,
+        "share_of_p50": saving.share_of_p50,
+        "share_of_p99": saving.share_of_p99,
+        "felt": saving.felt,
+        "felt_from_ms": saving.felt_from_ms,
+    }
+
+
+# -- the table
+
+
+def _table(profile: Profile, saving_ms: float) -> Table:
+    groups = profile.groups
+    edges = bin_edges([group.tally.latency for group in groups])
+    rows = tuple(Row(tuple(_cells(group, edges, saving_ms)), _saving_words(saving_of(group.tally, saving_ms))) for group in groups)
+    return Table(tuple(_columns(profile.by)), rows, name="profile", caption=tuple(_caption(groups, edges)))
+
+
+def _columns(by: Iterable[str]) -> Iterator[Column]:
+    yield from (Column(name, name) for name in by)
+    yield from (Column("requests", "requests", "count"), Column("error_ratio", "errors", "ratio"))
+    for name, rank in zip(QUANTILES, (0, 7, 2, 0), strict=True):
+        yield Column(f"latency_ms_{name}", f"{name} ms", "ms", interval=True, rank=rank)
+    yield from (Column("latency_ms_mean", "mean", "ms", rank=6), Column("latency_ms_max", "max", "ms", rank=8))
+    yield Column("ttft_ms_p50", "TTFT p50", "ms", interval=True, rank=1)
+    yield Column("ttft_ms_p99", "TTFT p99", "ms", interval=True, rank=5)
+    yield from (Column("input_tokens_mean", "tokens in", "count", rank=4), Column("output_tokens_mean", "out", "count", rank=4))
+    yield Column("cost_usd_per_1k_requests", "USD/1,000", "usd", rank=3)
+    yield Column("distribution", "distribution", "distribution", rank=9)
+    yield Column("saving_ms", "saving", "ms", in_words=True)
+    yield from (Column(f"saving_share_of_{name}", f"of {name}", "ratio", in_words=True) for name in ("p50", "p99"))
+    yield from (Column("saving_felt", "felt", in_words=True), Column("saving_felt_from_ms", "felt from", "ms", in_words=True))
+
+
+def _cells(group: Group, edges: Sequence[float], saving_ms: float) -> Iterator[Cell]:
+    tally, saving = group.tally, saving_of(group.tally, saving_ms)
+    yield from (text(value) for value in group.key.values())
+    yield from (count(tally.requests), ratio(tally.error_ratio))
+    yield from (_quantile(tally.latency, p) for p in QUANTILES.values())
+    yield from (ms(tally.latency.mean_ms), ms(tally.latency.max_ms))
+    yield from (_quantile(tally.ttft, 0.5), _quantile(tally.ttft, 0.99))
+    yield from (Cell(tally.mean("input_tokens"), "count"), Cell(tally.mean("output_tokens"), "count"))
+    cost = tally.mean("cost_usd")
+    yield usd(None if cost is None else 1000 * cost)
+    yield Cell(binned(tally.latency, edges), "distribution")
+    yield from (ms(saving.ms), ratio(saving.share_of_p50), ratio(saving.share_of_p99))
+    yield from (Cell(saving.felt), ms(saving.felt_from_ms))
+
+
+def _quantile(sample: LatencyHistogram, p: float) -> Cell:
+    low, high = sample.interval(p) if sample.n else (None, None)
+    return ms(sample.quantile(p), low, high, estimable=sample.estimable(p) if sample.n else False)
+
+
+def _saving_words(saving: Saving) -> str:
+    """``50 ms less is 76 % of p50 and 30 % of p99: not felt, that takes 100 ms``."""
+    if saving.p50_ms is None or saving.share_of_p50 is None or saving.share_of_p99 is None or saving.felt_from_ms is None:
+        return ""
+    of = f"{'TTFT' if saving.judged == 'ttft' else 'e2e'} p50 {_ms_words(saving.p50_ms)}"
+    shares = f"{saving.share_of_p50:.0%} of {of} and {saving.share_of_p99:.0%} of p99"
+    if saving.felt:
+        verdict = f"felt (from {_ms_words(saving.felt_from_ms)})"
+    elif saving.felt_from_ms > saving.p50_ms:
+        verdict = f"not felt, and no saving here would be: that takes {_ms_words(saving.felt_from_ms)}"
+    else:
+        verdict = f"not felt, that takes {_ms_words(saving.felt_from_ms)}"
+    return f"{_ms_words(saving.ms)} less is {shares}: {verdict}"
+
+
+def _ms_words(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 100 or value == int(value) else f"{value:.3g} ms"
+
+
+def _caption(groups: Sequence[Group], edges: Sequence[float]) -> Iterator[str]:
+    yield "below each quantile its 95 % interval; failed requests count as errors and are outside the quantiles"
+    samples = [group.tally.latency for group in groups if group.tally.latency.n]
+    lacking = [name for name, p in QUANTILES.items() if not all(sample.estimable(p) for sample in samples)]
+    if lacking:
+        needs = ", ".join(f"{name} needs {NEEDED[name]}" for name in lacking)
+        yield f"? not estimable: too few successes for an interval ({needs}); rely on nothing marked so"
+    if edges:
+        yield f"distribution: {_ms_words(edges[0])} to {_ms_words(edges[-1])}, logarithmic, the same in every row"
+
+
+# -- the drawn distribution
+
+
+def bin_edges(samples: Iterable[LatencyHistogram], bins: int = BINS) -> tuple[float, ...]:
+    """Edges in ms of ``bins`` bins of equal ratio that hold every sample; empty where there is no value above 0."""
+    held = [sample for sample in samples if sample.n and sample.most_ns]
+    if not held:
+        return ()
+    least = min(float(sample.values_ms[sample.values_ms > 0][0]) for sample in held)
+    most = max(float(sample.values_ms[-1]) for sample in held)
+    widest = max(most, least * 1.1)  # one value still has a bin around it
+    return tuple(float(edge) for edge in np.geomspace(least, widest, bins + 1))
+
+
+def binned(sample: LatencyHistogram, edges: Sequence[float]) -> tuple[int, ...] | None:
+    """How many values of the sample lie in each bin; what lies outside counts in the bin at that end. ``None`` of nothing."""
+    if not sample.n or not edges:
+        return None
+    places = np.clip(np.searchsorted(edges, sample.values_ms, side="right") - 1, 0, len(edges) - 2)
+    return tuple(int(n) for n in np.bincount(places, weights=sample.counts, minlength=len(edges) - 1))
+
+
+# -- around the table
+
+
+def _headline(profile: Profile) -> Text:
+    return Text((" · ".join(_facts(profile)),))
+
+
+def _facts(profile: Profile) -> Iterator[str]:
+    total, per_month = profile.total, profile.requests_month(profile.total)
+    yield span_words(total.first_ns, total.last_ns)
+    yield f"{total.requests:,} requests" + (f" ({per_month:,.0f} a month)" if per_month is not None else "")
+    yield "unsampled" if profile.sampling == 1 else f"sampled: {profile.sampling:.4g} of all requests"
+    yield f"seen from {profile.seen_from}" if profile.seen_from else "vantage not said (--seen-from client|gateway|server)"
+
+
+def span_words(first_ns: int | None, last_ns: int | None) -> str:
+    """``24 Oct-21 Nov 2026, 28 d``; UTC."""
+    if first_ns is None or last_ns is None:
+        return "no timestamps"
+    first, last = _instant(first_ns), _instant(last_ns)
+    return f"{_dates(first, last)}, {_length(last - first)}"
+
+
+def _dates(first: datetime, last: datetime) -> str:
+    ending = f"{last.day} {_MONTHS[last.month - 1]} {last.year}"
+    if first.date() == last.date():
+        return ending
+    beginning = f"{first.day} {_MONTHS[first.month - 1]}"
+    return f"{beginning}-{ending}" if first.year == last.year else f"{beginning} {first.year}-{ending}"
+
+
+def _length(span: timedelta) -> str:
+    for seconds, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if span.total_seconds() >= seconds:
+            return f"{span.total_seconds() / seconds:.3g} {unit}"
+    return f"{span.total_seconds():.3g} s"
+
+
+def _instant(at_ns: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns // 1000)
+
+
+def _iso(at_ns: int | None) -> str | None:
+    return None if at_ns is None else _instant(at_ns).isoformat().replace("+00:00", "Z")
+
+
+def _account(profile: Profile) -> Text:
+    """Where every line went, file by file, and the first few that could not be read."""
+    return Text((*_total_words(profile), *_file_words(profile.files), *_reject_words(profile)), tone="quiet")
+
+
+def _total_words(profile: Profile) -> Iterator[str]:
+    if len(profile.files) != 1:  # of one file its own line says it all
+        yield f"{len(profile.files):,} files: {_lines_words(profile.lines, 'read')}"
+
+
+def _lines_words(lines: LineCount, counted: str) -> str:
+    parts = [f"{lines.profiled:,} profiled", f"{lines.blank:,} blank"]
+    parts += [f"{n:,} rejected {reason}" for reason, n in sorted(lines.rejected.items())] or ["0 rejected"]
+    parts += [f"{n:,} {_skipped_words(reason)}" for reason, n in sorted(lines.skipped.items())]
+    return f"{lines.read:,} {counted} = {' + '.join(parts)}"
+
+
+def _skipped_words(reason: str) -> str:
+    return "cache hits split off" if reason == "cache_hit" else f"skipped {reason}"
+
+
+def _file_words(files: Sequence[FileAccount], most: int = 8) -> Iterator[str]:
+    """A line per file; of many files only those that say more than the total does, and how the others were read."""
+    odd = [file for file in files if file.damage or file.lines.total_rejected or file.notes]
+    shown = list(files) if len(files) <= most else odd[:most]
+    for file in shown:
+        damage = f" · {file.damage}" if file.damage else ""
+        yield f"{file.path}: {file.format}, {file.unit}: {_lines_words(file.lines, file.counted)}{damage}"
+        yield from (f"  {note}" for note in file.notes)
+    left = [file for file in files if file not in shown]
+    for kind in sorted({(file.format, file.unit) for file in left}):
+        n = sum((file.format, file.unit) == kind for file in left)
+        yield f"{n:,} {'more ' if shown else ''}files: {kind[0]}, {kind[1]}"
+
+
+def _reject_words(profile: Profile) -> Iterator[str]:
+    total = profile.lines.total_rejected
+    if profile.rejects:
+        shown = profile.rejects[:FIRST_REJECTS]
+        rest = f"; the first {len(shown)} of {total:,}, --rejects FILE writes all" if total > len(shown) else ""
+        yield f"rejected{rest}:"
+        yield from (f"  {_reject_line(reject)}" for reject in shown)
+
+
+def _reject_line(reject: Reject) -> str:
+    raw = reject.raw.decode("utf-8", "backslashreplace")
+    return f"{reject.file}:{reject.line}: {reject.reason}: {reject.detail}: {raw[:80]}{'...' if len(raw) > 80 else ''}"
+
+
+def _own_notes(profile: Profile, saving_ms: float) -> Iterator[str]:
+    for group in profile.groups:
+        network = group.tally.network.quantile(0.5)
+        if network is not None and saving_ms > network:
+            yield (
+                f"{_key_words(group)}: a saving of {_ms_words(saving_ms)} is more than the network part of these requests"
+                f" (p50 {_ms_words(network)}); moving them cannot save it"
+            )
+        told = group.tally.sums.get("cost_usd")
+        if told and 0 < told.n < group.tally.requests:
+            silent = f"{group.tally.requests - told.n:,} of {group.tally.requests:,} requests"
+            yield f"{_key_words(group)}: {silent} told no cost; the mean is over the others"
+
+
+def _key_words(group: Group) -> str:
+    return " ".join(value or "-" for value in group.key.values()) or "all"
+
+
+# -- whether it can be relied on
+
+
+def unfit(profile: Profile, limit: int) -> str | None:
+    """Why what was read is not what was asked for: nothing profiled, a damaged stream, or more than ``limit`` rejects.
+
+    ``None`` where it is. A cut last line alone is no reason: a log that is being written to ends so.
+    """
+    lines = profile.lines
+    if not lines.profiled:
+        return "nothing was profiled"
+    damaged = [file.path for file in profile.files if file.damage]
+    if damaged:
+        return f"damaged input: {', '.join(damaged[:3])}{' and others' if len(damaged) > 3 else ''}; what could be read is shown"
+    rejected = lines.total_rejected - lines.rejected.get("truncated_tail", 0)
+    if rejected > limit:
+        return f"{rejected:,} of {lines.read:,} lines rejected, more than the {limit:,} tolerated (--max-rejected)"
+    return None
+
+
+def default_limit(lines: LineCount) -> int:
+    """Rejects tolerated unless said otherwise: the larger of 1 % of the lines that are not blank, and 10."""
+    return max(10, math.floor((lines.read - lines.blank) / 100))
+
+
+# -- as a data frame
+
+
+def frame_of(profile: Profile) -> pd.DataFrame:
+    """One row per group, the columns of the CSV: numbers unrounded, unknown as ``None`` or NaN."""
+    import pandas as pd
+
+    return pd.DataFrame([_frame_row(profile, group) for group in profile.groups])
+
+
+def _frame_row(profile: Profile, group: Group) -> Mapping[str, object]:
+    tally = group.tally
+    row: dict[str, object] = {**group.key, "requests": tally.requests, "errors": tally.errors, "error_ratio": tally.error_ratio}
+    for label, sample in (("latency_ms", tally.latency), ("ttft_ms", tally.ttft)):
+        for name, p in QUANTILES.items():
+            low, high = sample.interval(p) if sample.n else (None, None)
+            row |= {f"{label}_{name}": sample.quantile(p), f"{label}_{name}_low": low, f"{label}_{name}_high": high}
+            row[f"{label}_{name}_estimable"] = sample.estimable(p) if sample.n else None
+        row |= {f"{label}_mean": sample.mean_ms, f"{label}_min": sample.min_ms, f"{label}_max": sample.max_ms}
+    for column in ("input_tokens", "cached_tokens", "output_tokens", "cost_usd"):
+        row |= {f"{column}_sum": tally.total(column), f"{column}_mean": tally.mean(column)}
+    return row | {"requests_month": profile.requests_month(tally)}
