@@ -270,7 +270,7 @@ def _demand_quantiles(stated: tuple[tuple[float, float], ...]) -> None:
 #: Normal scores beyond which one atom stands for the rest (its conditional mean), and the step between the cells inside.
 _FURTHEST_Z, _STEP_Z = 8.0, 0.004
 #: The cell that ends at a read quantile is this narrow, so that its mean is the quantile.
-_NARROW_Z = 1e-4
+_NARROW_Z = 1e-5
 
 
 @lru_cache(maxsize=256)
