@@ -1,0 +1,212 @@
+"""Does this change spend money on the edge without a reason: the rules, each with its value and its limit side by side.
+
+A rule is ``pass``, ``fail``, ``undecided`` (an answer was asked for and there is none) or ``waived``; a warning never fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
+
+from edgeroi.cost import combined, total
+from edgeroi.economics import Books
+from edgeroi.errors import Place
+from edgeroi.prices import Unpriced, concerns
+from edgeroi.spec import GateLimits, Waiver
+from edgeroi.verdict import Case, Decision, dollars, has_value, needs_of
+
+Status = Literal["pass", "fail", "undecided", "waived"]
+Level = Literal["error", "warning"]
+Outcome = Literal["pass", "fail", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule applied to one workload (``None``: to all of a scenario): what was found, against which limit, and where it stands."""
+
+    rule: str
+    workload: str | None
+    level: Level
+    status: Status
+    message: str
+    limit: float | None = None
+    value: float | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a scenario's limits and waivers are, on which day."""
+
+    limits: GateLimits
+    waivers: tuple[Waiver, ...]
+    today: date
+
+    def floor_usd(self, baseline_usd_month: float) -> float:
+        """Below which a loss is not worth an argument: the larger of the stated amount and the share of the baseline's cost."""
+        materiality = self.limits.materiality
+        return max(materiality.usd_month or 0.0, (materiality.ratio or 0.0) * baseline_usd_month)
+
+    def waive(self, finding: Finding) -> Finding:
+        """The finding, waived where a waiver that has not expired covers it; an expired one is named."""
+        covering = [waiver for waiver in self.waivers if waiver.rule == finding.rule and waiver.workload in (None, finding.workload)]
+        if finding.status not in ("fail", "undecided") or not covering:
+            return finding
+        holding = next((waiver for waiver in covering if waiver.holds(self.today)), None)
+        if holding is None:
+            return replace(finding, message=f"{finding.message}; the waiver by {covering[0].reason.by} expired on {covering[0].expires}")
+        said = f"waived by {holding.reason.by} until {holding.expires}: {holding.reason.why}"
+        return replace(finding, status="waived", message=f"{finding.message}; {said}")
+
+
+def outcome(findings: Sequence[Finding]) -> Outcome:
+    """``fail`` beats ``undecided`` beats ``pass``."""
+    statuses = {finding.status for finding in findings if finding.level == "error"}
+    return "fail" if "fail" in statuses else "undecided" if "undecided" in statuses else "pass"
+
+
+def findings_of(decision: Decision, gate: Gate) -> tuple[Finding, ...]:
+    """Every rule that speaks about one workload."""
+    case = decision.case
+    found = [*_missing(case), *_judged(decision, gate), *_stale(case, gate.today), *_better(decision)]
+    return tuple(gate.waive(finding) for finding in found)
+
+
+def _on_edge(case: Case) -> bool:
+    return case.runs_on is not None and case.runs_on in case.options and case.options[case.runs_on].at_edge
+
+
+def _missing(case: Case) -> Iterator[Finding]:
+    """A declared edge without a price or without data: no data is never a pass."""
+    status: Status = "undecided"
+    level: Level = "error" if _on_edge(case) else "warning"
+    if case.missing_price:
+        yield Finding("price-missing", case.workload, level, status, case.missing_price, place=case.place)
+    if case.volume_unknown:
+        yield Finding("data-missing", case.workload, level, status, case.volume_unknown, place=case.place)
+    elif has_value(case) and case.books.saved is None:
+        why = case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
+        yield Finding("data-missing", case.workload, level, status, why, place=case.place)
+
+
+def _judged(decision: Decision, gate: Gate) -> Iterator[Finding]:
+    case = decision.case
+    if case.missing_price or case.volume_unknown:
+        return
+    if case.runs_on and case.runs_on in case.options:
+        yield from _needs(decision, gate)
+    if _on_edge(case):
+        yield from _required(decision) if decision.verdict == "required" else _money(decision, gate)
+
+
+def _needs(decision: Decision, gate: Gate) -> Iterator[Finding]:
+    """Every stated need of the option the workload runs on."""
+    case = decision.case
+    assert case.runs_on is not None
+    for need, met in needs_of(case, case.options[case.runs_on]).items():
+        status: Status = {"meets": "pass", "misses": "fail", "unknown": "undecided"}[met]  # type: ignore[assignment]
+        said = {"meets": "meets", "misses": "misses", "unknown": "is not known to meet"}[met]
+        yield Finding("needs", case.workload, "error", status, f"{case.runs_on} {said} {need}", place=case.place)
+
+
+def _required(decision: Decision) -> Iterator[Finding]:
+    """A required placement never fails on what it earns, only on a stated cap of its premium."""
+    case, cap = decision.case, decision.case.needs.max_premium
+    premium = decision.books.likely.premium
+    if cap is None:
+        return
+    status: Status = "fail" if premium > cap.likely else "pass"
+    said = f"the requirement costs {dollars(premium)} a month, {dollars(cap.likely)} is the most it may"
+    yield Finding("max-premium", case.workload, "error", status, said, cap.likely, premium, case.place)
+
+
+def _money(decision: Decision, gate: Gate) -> Iterator[Finding]:
+    """``edge-value-undeclared`` where nobody says what the premium buys, else ``edge-net``."""
+    case, books = decision.case, decision.books
+    floor = gate.floor_usd(_baseline_usd(books))
+    if not has_value(case):
+        premium = books.likely.premium
+        status: Status = "fail" if premium > floor else "pass"
+        said = f"{case.runs_on} costs {dollars(premium)} a month more than {case.baseline} and no value is declared"
+        fix = f"; to pass, state what it is worth: {_passing(books)}" if status == "fail" else ""
+        yield Finding("edge-value-undeclared", case.workload, "error", status, said + fix, floor, premium, case.place)
+    elif books.saved is not None:
+        high = books.net_high
+        status = "fail" if high < -floor else "pass"
+        said = f"net {dollars_signed(high)} a month at best, {dollars(floor)} may be lost"
+        yield Finding("edge-net", case.workload, "error", status, said, -floor, high, case.place)
+
+
+def _passing(books: Books) -> str:
+    """The value that would cover the premium, in the scenario's words."""
+    waiting = books.break_even["waiting_usd_per_hour"]
+    if waiting is not None:
+        return f"value: {{waiting: {waiting:.3g} USD/h, why: ..., by: ...}} or more"
+    each = books.break_even["usd_per_1k_requests"]
+    return f"a thousand requests must be worth {dollars(each)} more"
+
+
+def _baseline_usd(books: Books) -> float:
+    return books.likely.cost - books.likely.premium
+
+
+def dollars_signed(amount: float) -> str:
+    """``+$12.00`` or ``-$324.00``."""
+    return f"{'-' if amount < 0 else '+'}{dollars(abs(amount))}"
+
+
+def _stale(case: Case, today: date) -> Iterator[Finding]:
+    for option in (case.books.baseline, case.books.candidate):
+        if option.tariff is None:
+            continue
+        for concern in concerns(option.tariff.price, today):
+            if concern.rule == "stale-price":
+                yield Finding("stale-price", case.workload, "warning", "pass", concern.message, place=option.place or case.place)
+
+
+def _better(decision: Decision) -> Iterator[Finding]:
+    """A better third option, and a cheaper place for the same model, are warnings."""
+    case = decision.case
+    runs_on = case.runs_on or case.baseline
+    if decision.best not in (runs_on, case.baseline) and decision.regret > 0:
+        said = f"{decision.best} is better by {dollars(decision.regret)} a month"
+        yield Finding("edge-net", case.workload, "warning", "pass", said, value=decision.regret, place=case.place)
+    if case.cheapest_same_model and _on_edge(case):
+        name, less = case.cheapest_same_model
+        said = f"{name} serves the same model off the edge for {dollars(less)} a month less"
+        yield Finding("edge-net", case.workload, "warning", "pass", said, value=less, place=case.place)
+
+
+def sum_findings(decisions: Sequence[Decision], gate: Gate) -> tuple[Finding, ...]:
+    """Materiality on the sum: workloads that each lose too little to matter may together lose enough."""
+    edge = [d for d in decisions if _on_edge(d.case) and d.verdict != "required" and not d.case.missing_price and not d.case.volume_unknown]
+    if len(edge) < 2:
+        return ()
+    lost = sum(d.books.net_high for d in edge if has_value(d.case)) - sum(d.books.likely.premium for d in edge if not has_value(d.case))
+    floor = gate.floor_usd(sum(_baseline_usd(d.books) for d in edge))
+    shared = _shared_usd(edge)
+    status: Status = "fail" if lost + shared < -floor else "pass"
+    said = f"all edge workloads together: net {dollars_signed(lost + shared)} a month at best, {dollars(floor)} may be lost"
+    return (gate.waive(Finding("edge-net", None, "error", status, said, -floor, lost + shared)),)
+
+
+def _shared_usd(decisions: Sequence[Decision]) -> float:
+    """What counting account-wide fees and allowances once takes off the sum of the premiums; negative where an allowance runs out."""
+    invoices = [d.books.cost_of(d.books.candidate).lines for d in decisions]
+    baselines = [d.books.cost_of(d.books.baseline).lines for d in decisions]
+
+    def saved(lines: list[tuple[object, ...]]) -> float:
+        return float(sum(total(invoice) for invoice in lines) - total(combined(lines)))  # type: ignore[arg-type]
+
+    return saved(invoices) - saved(baselines)  # type: ignore[arg-type]
+
+
+def total_premium(decisions: Sequence[Decision]) -> float | None:
+    """What the proposals cost more in a month, account-wide fees and allowances counted once; ``None`` where a price is missing."""
+    try:
+        premium = sum(d.books.likely.premium for d in decisions)
+        return premium - _shared_usd(decisions)
+    except Unpriced:
+        return None

@@ -1,0 +1,214 @@
+"""One way to serve a workload: where it runs, how long it takes, what it charges, and the traffic it would carry.
+
+Every number that somebody may doubt is a ``Range``; an option answers for one ``World`` at a time, that is for one value of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from edgeroi.cost import Capacity, Cost, Discount, Load, Operations, cost_of
+from edgeroi.errors import Place
+from edgeroi.estimate import Basis, Range, World, weakest
+from edgeroi.latency import Latency, mixture
+from edgeroi.prices import Fee, Price, Rate, decimal_of
+from edgeroi.spec import ColdStart, OptionSpec, OriginCalls, Reason, StatedLatency
+
+#: The placements whose spend the gate guards.
+EDGE: tuple[str, ...] = ("edge", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """The network between a person and the option: each share of the users with its round-trip time, and the trips of a request."""
+
+    rtts: tuple[tuple[float, Range], ...]
+    round_trips: Range
+    basis: Basis = "assumed"
+    note: str = ""
+
+    def mean_ms(self, world: World) -> float:
+        """What the network takes of a request, mean over the users."""
+        return sum(share * rtt.at(world) for share, rtt in self.rtts) * self.round_trips.at(world)
+
+    def before(self, served: Latency, world: World) -> Latency:
+        """What a person sees of requests that are served like this."""
+        trips = self.round_trips.at(world)
+        parts = [(share, served.shifted(rtt.at(world) * trips)) for share, rtt in self.rtts]
+        seen = parts[0][1] if len(parts) == 1 else mixture(parts)
+        # Which users a request came from is known by share only; the sample behind it is the same one.
+        return replace(seen, n=served.n, basis=weakest(served.basis, self.basis))
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one measure (e2e or TTFT) takes: a sample or stated quantiles, and what comes on top of either.
+
+    ``sample`` is exact; ``stated`` is built anew in each world. ``leg`` is added where neither holds the user's part of the network.
+    """
+
+    sample: Latency | None = None
+    stated: StatedLatency | None = None
+    errors: Range | None = None
+    leg: Leg | None = None
+    cold: ColdStart | None = None
+    origin: OriginCalls | None = None
+    basis: Basis = "assumed"
+
+    def at(self, world: World) -> Latency:
+        """The distribution in one world."""
+        served = self.sample if self.sample is not None else self._stated_at(world)
+        if self.origin:
+            served = served.shifted(self.origin.count.at(world) * self.origin.rtt.at(world))
+        if self.cold:
+            served = served.with_cold_starts(self.cold.share.at(world), self.cold.adds.at(world))
+        return self.leg.before(served, world) if self.leg else served
+
+    def _stated_at(self, world: World) -> Latency:
+        assert self.stated is not None
+        failing = self.errors.at(world) if self.errors else 0.0
+        if self.stated.constant:
+            return Latency.constant(self.stated.constant.at(world), failing, self.basis)
+        return Latency.from_quantiles({p: ms.at(world) for p, ms in self.stated.quantiles}, failing, self.basis)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a workload asks for in a month: requests, and mean tokens of one. ``None`` is unknown, never 0."""
+
+    requests: Range
+    input_tokens: Range | None = None
+    output_tokens: Range | None = None
+    cached_tokens: Range | None = None
+    cache_write_tokens: Range | None = None
+    notes: tuple[str, ...] = ()
+
+    def load(self, world: World, egress_gb: Decimal | None = None) -> Load:
+        """The load in one world, as the invoice counts it."""
+
+        def told(number: Range | None) -> Decimal | None:
+            return None if number is None else decimal_of(number.at(world))
+
+        return Load(
+            told(self.requests),
+            told(self.input_tokens),
+            told(self.output_tokens),
+            told(self.cached_tokens),
+            told(self.cache_write_tokens),
+            egress_gb=egress_gb,
+            basis=weakest(*(number.basis for number in _ranges_in(self))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What an option charges: the price, the rates in it that are stated with a range, and what is paid besides."""
+
+    price: Price
+    ranged: Mapping[str, Range] = field(default_factory=dict)
+    capacity: Capacity | None = None
+    fees: tuple[tuple[str, Range, str | None], ...] = ()
+    hours: Range | None = None
+    usd_hour: Range | None = None
+    discount: Range | None = None
+    egress_gb: Range | None = None
+    egress_gb_request: Range | None = None
+
+    def cost(self, traffic: Traffic, world: World) -> Cost:
+        """The invoice of a month in one world. Raises ``Unpriced`` where the price needs what the traffic does not tell."""
+        price = self.price
+        for name, number in self.ranged.items():
+            price = _with_rate(price, name, decimal_of(number.at(world)))
+        fees = [Fee(item, Rate(decimal_of(usd.at(world)), "month", basis="assumed"), account) for item, usd, account in self.fees]
+        operations = (
+            Operations(decimal_of(self.hours.at(world)), decimal_of(self.usd_hour.at(world))) if self.hours and self.usd_hour else None
+        )
+        discount = Discount(decimal_of(self.discount.at(world))) if self.discount else None
+        load = traffic.load(world, self._egress(traffic, world))
+        return cost_of(price, load, capacity=self.capacity, fees=fees, operations=operations, discount=discount)
+
+    def _egress(self, traffic: Traffic, world: World) -> Decimal | None:
+        if self.egress_gb:
+            return decimal_of(self.egress_gb.at(world))
+        if self.egress_gb_request:
+            return decimal_of(self.egress_gb_request.at(world) * traffic.requests.at(world))
+        return None
+
+
+def _with_rate(price: Price, name: str, usd: Decimal) -> Price:
+    changed: dict[str, Any] = {name: replace(getattr(price, name), usd=usd)}
+    return replace(price, **changed)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to serve a workload, resolved: prices looked up, logs read.
+
+    ``measured``: whether its latency was measured at this option. ``tariff`` is ``None`` where no price is known, for the reason in
+    ``unpriced``; ``e2e`` and ``ttft`` are ``None`` where nothing is known about them, for the reason in ``unknown_latency``.
+    """
+
+    name: str
+    placement: str
+    model: str | None = None
+    region: str | None = None
+    tariff: Tariff | None = None
+    unpriced: str | None = None
+    e2e: Timing | None = None
+    ttft: Timing | None = None
+    unknown_latency: str | None = None
+    measured: bool = False
+    best_case: bool = False
+    assume: Reason | None = None
+    quality: Range | None = None
+    migration: Range | None = None
+    origin_calls: OriginCalls | None = None
+    policy: str | None = None
+    place: Place | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the gate guards what it costs."""
+        return self.placement in EDGE
+
+    @property
+    def answered_for(self) -> bool:
+        """Whether a verdict in its favour may rest on its latency: it was measured, or somebody assumes it by name."""
+        return self.measured or (self.assume is not None and self.assume.given)
+
+    def timing(self, judged: str) -> Timing | None:
+        """What is known of the judged measure."""
+        return self.ttft if judged == "ttft" else self.e2e
+
+    def ranges(self) -> tuple[Range, ...]:
+        """Every number of the option that was stated with a range."""
+        return tuple(found for found in _ranges_in((self.tariff, self.e2e, self.ttft, self.quality)) if not found.is_point)
+
+
+def _ranges_in(thing: object) -> tuple[Range, ...]:
+    """Every ``Range`` inside a value made of frozen dataclasses, tuples and mappings."""
+    if isinstance(thing, Range):
+        return (thing,)
+    if isinstance(thing, Latency | Price) or thing is None:
+        return ()
+    if isinstance(thing, Mapping):
+        return tuple(found for part in thing.values() for found in _ranges_in(part))
+    if isinstance(thing, tuple):
+        return tuple(found for part in thing for found in _ranges_in(part))
+    names = getattr(thing, "__dataclass_fields__", ())
+    return tuple(found for name in names for found in _ranges_in(getattr(thing, name)))
+
+
+def drivers_in(*things: object) -> tuple[Range, ...]:
+    """The distinct drivers inside these values: ranges that are not points, by name, in order of appearance."""
+    found = {driver.name: driver for thing in things for driver in _ranges_in(thing) if not driver.is_point}
+    return tuple(found.values())
+
+
+def policy_name(spec: OptionSpec) -> str | None:
+    """``fallback``, ``split``... where the option is a policy over others."""
+    return type(spec.policy).__name__.lower() if spec.policy else None

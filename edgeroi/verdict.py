@@ -1,0 +1,514 @@
+"""Is the edge worth it for this workload: the questions in their order, the evidence of each, and the first that decides.
+
+Evidence is asymmetric. An edge that nobody measured is judged by its best case: if even that loses, NOT WORTH IT is final; if it wins,
+the verdict is to probe it. WORTH IT needs a measured candidate, or somebody who assumes it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+from edgeroi.economics import Books
+from edgeroi.errors import Place
+from edgeroi.estimate import Range
+from edgeroi.latency import Latency
+from edgeroi.option import Option
+from edgeroi.prices import Unpriced
+from edgeroi.spec import Needs
+from edgeroi.values.deadline import Deadline
+from edgeroi.values.elasticity import Elasticity
+from edgeroi.values.linear_time import LinearTime
+from edgeroi.values.none import NoValue
+
+Verdict = Literal["worth_it", "not_worth_it", "no_reason_given", "required", "undecided", "impossible"]
+Meets = Literal["meets", "misses", "unknown"]
+
+#: A candidate whose quality is lower by more than this needs somebody to say what a point of quality is worth.
+QUALITY_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One question, what is known about it, and the verdict where it decides."""
+
+    question: str
+    evidence: str
+    verdict: Verdict | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One workload, ready to be judged: every option resolved, the stakes known.
+
+    ``candidate``: what the change proposes, or the best other option where it proposes nothing. ``doubts``: why the judged latencies
+    must not be held against each other (other mix, too short a log, unknown vantage). ``volume_unknown``: why requests are unknown.
+    """
+
+    scenario: str
+    workload: str
+    options: Mapping[str, Option]
+    baseline: str
+    candidate: str
+    books: Books
+    runs_on: str | None = None
+    needs: Needs = field(default_factory=Needs)
+    doubts: tuple[str, ...] = ()
+    volume_unknown: str | None = None
+    cheapest_same_model: tuple[str, float] | None = None
+    file: str = ""
+    place: Place | None = None
+    notes: tuple[str, ...] = ()
+
+    def against_baseline(self, name: str) -> Books:
+        """The books of another option against the same baseline."""
+        return replace(self.books, candidate=self.options[name])
+
+    @cached_property
+    def all_books(self) -> Mapping[str, Books]:
+        """Every option but the baseline and the unevaluated, against the baseline."""
+        return {name: self.against_baseline(name) for name, option in self.options.items() if name != self.baseline and not option.policy}
+
+    @property
+    def missing_price(self) -> str | None:
+        """Why the candidate or the baseline cannot be priced."""
+        for option in (self.books.candidate, self.books.baseline):
+            try:
+                self.books.cost_of(option)
+            except Unpriced as why:
+                return f"{option.name} is unpriced: {why.message}"
+        return None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A case with its verdict. ``best``: the option with the highest net among those that may be relied on."""
+
+    case: Case
+    verdict: Verdict
+    reason: str
+    steps: tuple[Step, ...]
+    best: str
+    regret: float
+
+    @property
+    def books(self) -> Books:
+        """The candidate's."""
+        return self.case.books
+
+    @property
+    def decided_by(self) -> str:
+        """The question that decided."""
+        return next(step.question for step in self.steps if step.verdict)
+
+
+Question = Callable[[Case], Step]
+
+
+def decide(case: Case) -> Decision:
+    """Ask every question in its order; the first that decides gives the verdict, the others still show their evidence."""
+    steps = tuple(ask(case) for ask in QUESTIONS)
+    deciding = next(step for step in steps if step.verdict)
+    assert deciding.verdict is not None
+    best, net = best_option(case)
+    return Decision(case, deciding.verdict, deciding.reason, steps, best, max(0.0, net - _net(case, case.runs_on or case.baseline)))
+
+
+def best_option(case: Case) -> tuple[str, float]:
+    """The option with the highest net, the baseline's being 0; only options that meet every need and that somebody answers for."""
+    nets = {case.baseline: 0.0}
+    for name, books in case.all_books.items():
+        if books.candidate.answered_for and "misses" not in needs_of(case, books.candidate).values():
+            nets[name] = _net(case, name)
+    best = max(nets, key=lambda name: nets[name])
+    return best, nets[best]
+
+
+def _net(case: Case, name: str) -> float:
+    """Net against the baseline; minus infinity where it has no price."""
+    if name == case.baseline or name not in case.all_books:
+        return 0.0
+    try:
+        return case.all_books[name].likely.net
+    except Unpriced:
+        return float("-inf")
+
+
+# ---- requirements ----------------------------------------------------------------------------------------------------------
+
+
+def meets_deadline(latency: Latency | None, p: float, limit_ms: float) -> Meets:
+    """Whether a quantile over all requests, failures counted as misses, keeps the limit, beyond the doubt of its sample.
+
+    The share of misses is held against 1 - p: ``meets`` and ``misses`` need the whole interval on one side where it was sampled.
+    """
+    if latency is None:
+        return "unknown"
+    misses = latency.miss_estimate(limit_ms)
+    allowed = 1 - p
+    low, high = (misses.value if end is None else end for end in (misses.low, misses.high))
+    if high <= allowed + 1e-12:
+        return "meets"
+    return "misses" if low > allowed else "unknown"
+
+
+def keeps_data(option: Option, residency: str) -> bool:
+    """Whether the data stays: on the device, on the site (edge or device), or in the region that is named."""
+    if residency in ("device",):
+        return option.placement == "device"
+    if residency in ("site", "edge"):
+        return option.at_edge
+    return option.placement == "device" or (option.region or "").startswith(residency)
+
+
+def needs_of(case: Case, option: Option) -> Mapping[str, Meets]:
+    """Each stated need, and whether the option meets it."""
+    found: dict[str, Meets] = {}
+    if case.needs.residency:
+        found["residency"] = "meets" if keeps_data(option, case.needs.residency) else "misses"
+    if case.needs.offline:
+        found["offline"] = "meets" if option.at_edge else "misses"
+    for p, limit in case.needs.deadline:
+        found[_deadline_name(p, limit)] = meets_deadline(case.books.latency_of(option), p, limit.likely)
+    if case.needs.min_quality is not None:
+        known = option.quality
+        found["quality"] = "unknown" if known is None else "meets" if known.likely >= case.needs.min_quality else "misses"
+    return found
+
+
+def _deadline_name(p: float, limit: Range) -> str:
+    return f"p{100 * p:g} < {limit.likely:g} ms"
+
+
+def _all_met(case: Case, option: Option) -> bool:
+    return all(met == "meets" for met in needs_of(case, option).values())
+
+
+def _cheaper_that_meets(case: Case) -> tuple[str, float] | None:
+    """The cheapest option apart from candidate and baseline that meets every need for less; not an edge where the candidate is one."""
+    found = []
+    for name, books in case.all_books.items():
+        rival = books.candidate
+        if name == case.candidate or rival.unpriced or (case.books.candidate.at_edge and rival.at_edge) or not _all_met(case, rival):
+            continue
+        less = case.books.likely.cost - books.likely.cost
+        if less > 0:
+            found.append((name, less))
+    return max(found, key=lambda rival: rival[1], default=None)
+
+
+def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
+    """``(need, verdict, reason)`` where a stated need settles the case."""
+    candidate, baseline = needs_of(case, case.books.candidate), needs_of(case, case.books.baseline)
+    for need, met in candidate.items():
+        if all(needs_of(case, option)[need] == "misses" for option in case.options.values() if not option.policy):
+            return need, "impossible", f"no option meets {need}"
+        if met == "misses":
+            return need, "not_worth_it", f"{case.candidate} misses {need}"
+    for need, met in candidate.items():
+        if met == "unknown" and baseline[need] != "meets":
+            return need, "undecided", f"whether {case.candidate} meets {need} is not known"
+    missed = next((need for need, met in baseline.items() if met == "misses"), None)
+    if missed is None:
+        return None
+    rival = _cheaper_that_meets(case)
+    if rival:
+        return missed, "not_worth_it", f"{rival[0]} meets {missed} for ${rival[1]:,.0f} a month less"
+    return missed, "required", f"{case.baseline} misses {missed}, {case.candidate} meets it"
+
+
+def _need_step(case: Case, question: str, needs: tuple[str, ...], absent: str) -> Step:
+    asked = [need for need in needs if need in needs_of(case, case.books.baseline)]
+    if not asked:
+        return Step(question, absent)
+    said = [
+        f"{name}: {', '.join(f'{met} {need}' for need, met in needs_of(case, option).items() if need in asked)}"
+        for name, option in case.options.items()
+        if not option.policy
+    ]
+    settled = None if case.missing_price else _requirement(case)
+    if settled and settled[0] in asked:
+        return Step(question, "; ".join(said), settled[1], settled[2])
+    return Step(question, "; ".join(said))
+
+
+# ---- the questions, in order -----------------------------------------------------------------------------------------------
+
+
+def enough_data(case: Case) -> Step:
+    """Prices and volume first: without them nothing can be said about money."""
+    missing = case.volume_unknown or case.missing_price
+    if missing:
+        return Step("enough data?", missing, "undecided", missing)
+    sides = (("baseline", case.books.before), ("candidate", case.books.after))
+    known = [f"{which} latency {_sample(latency)}" for which, latency in sides]
+    return Step("enough data?", "; ".join((*known, *case.doubts)))
+
+
+def _sample(latency: Latency | None) -> str:
+    if latency is None:
+        return "unknown"
+    size = f", n = {latency.n:,}" if latency.n else ""
+    return f"{latency.basis.replace('_', ' ')}{size}"
+
+
+def residency(case: Case) -> Step:
+    """May the data leave?"""
+    return _need_step(case, "may the data leave?", ("residency",), "no residency is required")
+
+
+def offline(case: Case) -> Step:
+    """Must it work without a network?"""
+    return _need_step(case, "must it work offline?", ("offline",), "offline operation is not required")
+
+
+def deadline(case: Case) -> Step:
+    """Is there a hard deadline at a quantile?"""
+    names = tuple(_deadline_name(p, limit) for p, limit in case.needs.deadline)
+    return _need_step(case, "hard deadline?", names, "no deadline is required")
+
+
+def bottleneck(case: Case) -> Step:
+    """Is the network what people wait for?"""
+    saved, seen, before = case.books.saved, case.books.noticed, case.books.before
+    if saved is None or seen is None or before is None:
+        return Step("is the network the bottleneck?", case.books.candidate.unknown_latency or "latency unknown")
+    share = saved.p50 / before.quantile(0.5) if before.quantile(0.5) else 0.0
+    said = f"saves {saved.p50:,.0f} of {before.quantile(0.5):,.0f} ms at p50 ({share:.0%}), felt from {seen.felt_from_ms:,.0f} ms"
+    network = case.books.network_share
+    said += f"; the network is {network:.0%} of p50" if network is not None else ""
+    cheaper = "; cheaper first: keep connections open, TLS at an edge proxy, streaming, a nearer region, caching, a smaller model"
+    return Step("is the network the bottleneck?", said + ("" if seen.at_p50 else cheaper))
+
+
+def origin_calls(case: Case) -> Step:
+    """Does the edge call back to a central store?"""
+    calls, question = case.books.candidate.origin_calls, "origin calls on the path?"
+    if calls:
+        return Step(question, f"{calls.count.likely:g} of {calls.rtt.likely:g} ms each, already in the candidate's latency")
+    unasked = "not stated: each call back to a central store costs the edge a round trip" if case.books.candidate.at_edge else "not an edge"
+    return Step(question, unasked)
+
+
+def model_fit(case: Case) -> Step:
+    """Is the candidate's model good enough?"""
+    question, before, after = "does an acceptable model fit?", case.books.baseline.quality, case.books.candidate.quality
+    step = _need_step(case, question, ("quality",), "")
+    if step.verdict:
+        return step
+    if before is None or after is None:
+        return Step(question, step.evidence or "quality is not stated")
+    said = f"quality {after.likely:g} against {before.likely:g}"
+    if after.likely < before.likely - QUALITY_TOLERANCE and case.books.stakes.quality_usd is None:
+        return Step(question, said, "undecided", f"{said}, and nobody says what quality is worth (quality_value)")
+    return Step(question, said)
+
+
+def utilisation(case: Case) -> Step:
+    """Do the servers that are paid for have something to do?"""
+    question = "utilisation?"
+    if case.missing_price:
+        return Step(question, "no price")
+    lines = [line.item for line in case.books.cost_of(case.books.candidate).lines if line.kind == "capacity"]
+    return Step(question, "; ".join(lines) or "paid by use: not applicable")
+
+
+def money(case: Case) -> Step:
+    """What it costs more against what it is worth."""
+    question = "money?"
+    if case.missing_price or case.volume_unknown:
+        return Step(question, "not known")
+    verdict, reason = _judge_money(case)
+    likely = case.books.likely
+    value = "none declared" if likely.value is None else f"${likely.value:,.2f}"
+    return Step(question, f"premium ${likely.premium:+,.2f}, value {value}, net ${likely.net:+,.2f} a month", verdict, reason)
+
+
+def has_value(case: Case) -> bool:
+    """Whether somebody said what latency or quality is worth."""
+    model = case.books.stakes.value
+    return not (model is None or isinstance(model, NoValue)) or case.books.stakes.quality_usd is not None
+
+
+def _judge_money(case: Case) -> tuple[Verdict, str]:
+    if not has_value(case):
+        return _without_value(case)
+    if case.books.saved is None:
+        return "undecided", case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
+    low, high = case.books.net_low, case.books.net_high
+    if high < 0:
+        return "not_worth_it", _loses(case)
+    if low < 0:
+        return "undecided", _spanning(case)
+    return _in_favour(case, f"net is ${low:+,.0f} a month at worst" if low != high else f"net is ${low:+,.0f} a month")
+
+
+def _without_value(case: Case) -> tuple[Verdict, str]:
+    premium = case.books.likely.premium
+    if premium > 0:
+        return "no_reason_given", f"costs ${premium:,.2f} a month more and nobody says what it is worth"
+    if case.books.saved is None:
+        return "undecided", case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
+    if case.books.slower:
+        return "undecided", "cheaper and slower: state what waiting is worth"
+    if max(-case.books.net_low, 0.0) > 0:
+        return "undecided", _spanning(case)
+    return _in_favour(case, f"${-premium:,.2f} a month cheaper and not slower")
+
+
+def _in_favour(case: Case, why: str) -> tuple[Verdict, str]:
+    """WORTH IT where the candidate's latency is known; else what to find out."""
+    if case.doubts:
+        return "undecided", case.doubts[0]
+    candidate = case.books.candidate
+    if not candidate.answered_for:
+        known = "best case wins" if candidate.best_case else "wins with a stated latency"
+        return "undecided", f"{known}, probe {candidate.name}"
+    assumed = candidate.assume
+    return "worth_it", why if candidate.measured or not assumed else f"{why}, assumed by {assumed.by}: {assumed.why}"
+
+
+def _loses(case: Case) -> str:
+    even = "even the best case loses" if case.books.candidate.best_case else "loses"
+    seen = case.books.noticed
+    unfelt = seen is not None and not seen.at_p50 and isinstance(case.books.stakes.value, LinearTime) and case.books.stakes.felt is not None
+    return f"{even}: net ${case.books.net_high:+,.0f} a month at best" + (", the saving is not felt" if unfelt else "")
+
+
+def _spanning(case: Case) -> str:
+    """The driver that the sign of net hangs on most."""
+    widest = case.books.bars[0].driver.name if case.books.bars else "nothing stated as a range"
+    return f"{widest} decides: net ${case.books.net_low:+,.0f}..${case.books.net_high:+,.0f}"
+
+
+def operations(case: Case) -> Step:
+    """Who runs it?"""
+    question, tariff = "operations labour?", case.books.candidate.tariff
+    if tariff and tariff.hours:
+        return Step(
+            question,
+            f"{tariff.hours.likely:g} h a month, in the premium" if tariff.usd_hour else "hours stated without a rate: not in the premium",
+        )
+    return Step(question, "not stated" + (": another platform to run costs people's time" if case.books.candidate.at_edge else ""))
+
+
+def probability(case: Case) -> Step:
+    """How sure is it?"""
+    if case.missing_price or case.volume_unknown:
+        return Step("how sure?", "not known")
+    bars = case.books.bars[:3]
+    widest = ", ".join(f"{bar.driver.name} ${bar.low_net:+,.0f}..${bar.high_net:+,.0f}" for bar in bars)
+    return Step(
+        "how sure?", f"net ${case.books.net_low:+,.0f}..${case.books.net_high:+,.0f}; {widest}" if bars else "no ranges were stated"
+    )
+
+
+QUESTIONS: tuple[Question, ...] = (
+    enough_data,
+    residency,
+    offline,
+    deadline,
+    bottleneck,
+    origin_calls,
+    model_fit,
+    utilisation,
+    money,
+    operations,
+    probability,
+)
+
+
+# ---- what would flip it ----------------------------------------------------------------------------------------------------
+
+
+def flips_if(decision: Decision) -> str:
+    """What would have to be true for the verdict to turn, shortly."""
+    if decision.verdict == "undecided" and (decision.case.missing_price or decision.case.volume_unknown):
+        return "-"
+    if decision.verdict in ("required", "impossible"):
+        return _requirement_flip(decision.case)
+    points = decision.books.break_even
+    ways = [way for way in (_worth_flip(decision.case, points), _price_flip(decision)) if way]
+    return ", or ".join(ways) or "-"
+
+
+def _requirement_flip(case: Case) -> str:
+    """By how much the nearest quantile would have to change."""
+    found = []
+    for p, limit in case.needs.deadline:
+        latency = case.books.latency_of(case.books.candidate)
+        if latency is not None:
+            spare = limit.likely - latency.quantile(p)
+            found.append(f"{case.candidate} {'slower' if spare >= 0 else 'faster'} by {abs(spare):,.0f} ms")
+    return ", or ".join(found) or "the requirement goes"
+
+
+def _worth_flip(case: Case, points: Mapping[str, float | None]) -> str:
+    model = case.books.stakes.value
+    if isinstance(model, Deadline) and points.get("usd_per_miss"):
+        return f"a miss {_side(case)} {dollars(points['usd_per_miss'])}"
+    if isinstance(model, Elasticity) and points.get("margin_usd_per_request"):
+        return f"margin {_side(case)} {dollars(points['margin_usd_per_request'])} a request"
+    if isinstance(model, LinearTime):
+        ways = []
+        if points["saved_ms"] is not None:
+            ways.append(f"saves {_side(case)} {points['saved_ms']:,.0f} ms")
+        if points["waiting_usd_per_hour"] is not None:
+            ways.append(f"an hour of waiting {_side(case)} {dollars(points['waiting_usd_per_hour'])}")
+        return ", or ".join(ways)
+    each = points["usd_per_1k_requests"]
+    return f"worth > {dollars(each)} per 1,000" if each is not None and not has_value(case) else ""
+
+
+def _side(case: Case) -> str:
+    return "<" if case.books.likely.net > 0 else ">"
+
+
+def _price_flip(decision: Decision) -> str:
+    ratio = decision.books.break_even["price_ratio"]
+    if ratio is None or decision.verdict == "no_reason_given":
+        return ""
+    return f"{decision.case.candidate} costs {ratio:,.3g} times as much" if ratio > 1 and decision.verdict == "worth_it" else ""
+
+
+def dollars(amount: float | None) -> str:
+    """Money small or large, to three figures where cents would hide it."""
+    if amount is None:
+        return "-"
+    return f"${amount:,.2f}" if abs(amount) >= 1 else f"${amount:.3g}"
+
+
+def sentence(decision: Decision) -> str:
+    """The break-even in one sentence that a product manager can repeat."""
+    case, books = decision.case, decision.books
+    if case.volume_unknown or case.missing_price:
+        return f"{case.workload}: no answer yet, {decision.reason}."
+    premium = books.likely.premium
+    more = f"costs {dollars(abs(premium))} a month {'more' if premium > 0 else 'less'} than {case.baseline}"
+    return f"{case.workload}: {case.candidate} {more}{_saving_words(books)}; {_condition(decision)}."
+
+
+def _saving_words(books: Books) -> str:
+    if books.saved is None or books.before is None:
+        return " (its latency is not known)"
+    at_best = " at best" if books.candidate.best_case else ""
+    kind = "saves" if books.saved.p50 >= 0 else "adds"
+    what = "to the first token" if books.stakes.judge == "ttft" else "of a request"
+    return f" and {kind}{at_best} {abs(books.saved.p50):,.0f} of {books.before.quantile(0.5):,.0f} ms {what}"
+
+
+def _condition(decision: Decision) -> str:
+    points = decision.books.break_even
+    if decision.verdict in ("required", "impossible"):
+        return decision.reason
+    if decision.books.likely.premium <= 0:
+        return "it needs no reason for its price" if not decision.books.slower else "it pays if the wait it adds costs less than that"
+    ways = []
+    if points["waiting_usd_per_hour"] is not None:
+        ways.append(f"an hour of waiting is worth more than {dollars(points['waiting_usd_per_hour'])}")
+    if points["usd_per_1k_requests"] is not None:
+        ways.append(f"a thousand requests are worth {dollars(points['usd_per_1k_requests'])} more this way")
+    return "it pays only if " + ", that is if ".join(ways) if ways else decision.reason
