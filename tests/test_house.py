@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import os
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -169,6 +170,15 @@ def test_a_commands_help_loads_nothing_heavy_of_ours(command: str) -> None:
 
 def test_the_probe_of_imports_sees_an_import() -> None:
     assert loaded_by("import numpy") == {"numpy"}
+
+
+# --- tests -----------------------------------------------------------------------------------------------------------------
+
+
+def test_no_test_leaves_the_machine() -> None:
+    """192.0.2.1 is set aside for documentation; were the guard gone, the attempt would end in another error."""
+    with socket.socket() as out, pytest.raises(pytest.fail.Exception, match="tried to reach"):
+        out.connect(("192.0.2.1", 9))
 
 
 # --- releases --------------------------------------------------------------------------------------------------------------
