@@ -399,8 +399,8 @@ def test_one_day_says_nothing_of_days_and_two_say_little():
 
 
 def test_days_are_not_told_apart_within_one_bucket():
-    # 300.1 and 300.2 ms share a bucket, so their difference is below what strata keep
-    days = {day: Stratum(latency=LatencyHistogram.from_ms(np.full(500, 300.1 + 0.1 * (day % 2)))) for day in range(10)}
-    whole = LatencyHistogram.from_ms(np.repeat([300.1, 300.2], 2500))
+    # 300.2 and 300.4 ms share a bucket, so their difference is below what strata keep
+    days = {day: Stratum(latency=LatencyHistogram.from_ms(np.full(500, 300.2 + 0.2 * (day % 2)))) for day in range(10)}
+    whole = LatencyHistogram.from_ms(np.repeat([300.2, 300.4], 2500))
     assert whole.keys.size == 1
     assert not over_days(Tally(requests=5000, latency=whole, days=days), 0.5).differ
