@@ -103,6 +103,16 @@ class Books:
             raise Unpriced(option.unpriced or f"{option.name} has no price", place=option.place, fix="state a price for it")
         return option.tariff.cost(self.stakes.traffic, world)
 
+    @cached_property
+    def candidate_cost(self) -> Cost:
+        """The candidate's likely invoice."""
+        return self.cost_of(self.candidate)
+
+    @cached_property
+    def baseline_cost(self) -> Cost:
+        """The baseline's likely invoice."""
+        return self.cost_of(self.baseline)
+
     def latency_of(self, option: Option, world: World = _NOWHERE) -> Latency | None:
         """The judged latency; ``None`` where nothing is known of it."""
         timing = option.timing(self.stakes.judge)

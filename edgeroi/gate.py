@@ -5,12 +5,13 @@ A rule is ``pass``, ``fail``, ``undecided`` (an answer was asked for and there i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from typing import Literal
 
-from edgeroi.cost import combined, total
+from edgeroi.cost import Cost, combined, total
 from edgeroi.economics import Books
 from edgeroi.errors import Place
 from edgeroi.prices import Unpriced, concerns
@@ -194,13 +195,12 @@ def sum_findings(decisions: Sequence[Decision], gate: Gate) -> tuple[Finding, ..
 
 def _shared_usd(decisions: Sequence[Decision]) -> float:
     """What counting account-wide fees and allowances once takes off the sum of the premiums; negative where an allowance runs out."""
-    invoices = [d.books.cost_of(d.books.candidate).lines for d in decisions]
-    baselines = [d.books.cost_of(d.books.baseline).lines for d in decisions]
+    return _counted_twice(d.books.candidate_cost for d in decisions) - _counted_twice(d.books.baseline_cost for d in decisions)
 
-    def saved(lines: list[tuple[object, ...]]) -> float:
-        return float(sum(total(invoice) for invoice in lines) - total(combined(lines)))  # type: ignore[arg-type]
 
-    return saved(invoices) - saved(baselines)  # type: ignore[arg-type]
+def _counted_twice(costs: Iterable[Cost]) -> float:
+    invoices = [cost.lines for cost in costs]
+    return float(sum((total(invoice) for invoice in invoices), Decimal(0)) - total(combined(invoices)))
 
 
 def total_premium(decisions: Sequence[Decision]) -> float | None:

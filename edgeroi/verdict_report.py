@@ -1,0 +1,493 @@
+"""What ``compare`` and ``check`` say: the verdict table, the break-even sentences, the gate's rules and the JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from edgeroi.cost import CostLine
+from edgeroi.economics import Books
+from edgeroi.gate import Finding, Outcome, total_premium
+from edgeroi.latency import Latency
+from edgeroi.option import Option
+from edgeroi.prices import Unpriced
+from edgeroi.report import Cell, Column, Json, Node, Report, Row, Section, Table, Text, Tone, Tree, envelope, mark, text, usd, usd_signed
+from edgeroi.spec import Judged
+from edgeroi.values.none import NoValue
+from edgeroi.verdict import Case, Decision, Step, Verdict, flips_if, has_value, sentence
+from edgeroi.workload import FileAccount
+
+WORDS: Mapping[Verdict, tuple[str, Tone]] = {
+    "worth_it": ("WORTH IT", "good"),
+    "not_worth_it": ("NOT WORTH IT", "bad"),
+    "no_reason_given": ("NO REASON GIVEN", "bad"),
+    "required": ("REQUIRED", "good"),
+    "undecided": ("UNDECIDED", "doubt"),
+    "impossible": ("IMPOSSIBLE", "bad"),
+}
+#: Verdicts whose reason belongs beside the word.
+_SAID_WHY: tuple[Verdict, ...] = ("undecided", "required", "impossible")
+
+
+@dataclass(frozen=True)
+class JudgedScenario:
+    """A scenario with every workload judged; ``findings`` and ``gate`` are empty where nobody asked for the gate."""
+
+    name: str
+    file: str
+    decisions: tuple[Decision, ...]
+    findings: tuple[Finding, ...] = ()
+    source: str = ""
+    files: tuple[FileAccount, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Everything one call of compare or check found."""
+
+    command: str
+    version: str
+    scenarios: tuple[JudgedScenario, ...]
+    prices_as_of: date | None = None
+    gate: Outcome | None = None
+    explain: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every workload of every scenario."""
+        return tuple(decision for scenario in self.scenarios for decision in scenario.decisions)
+
+
+def verdict_report(verdicts: Verdicts) -> Report:
+    """The report of ``compare`` or ``check``."""
+    sections: list[Section] = []
+    for scenario in verdicts.scenarios:
+        sections += [_verdict_table(scenario, verdicts.prices_as_of), Text(tuple(sentence(d) for d in scenario.decisions))]
+        sections += [_explanation(d) for d in scenario.decisions if d.case.workload in verdicts.explain]
+        sections += [cost_table(d) for d in scenario.decisions if d.case.workload in verdicts.explain and not d.case.missing_price]
+        if scenario.findings:
+            sections.append(_findings_table(scenario))
+    if verdicts.gate:
+        sections.append(_gate_line(verdicts))
+    return Report(verdicts.command, verdict_document(verdicts), tuple(sections), _notes(verdicts))
+
+
+def _notes(verdicts: Verdicts) -> tuple[str, ...]:
+    said = (note for scenario in verdicts.scenarios for note in (*scenario.notes, *(n for d in scenario.decisions for n in d.case.notes)))
+    return tuple(dict.fromkeys((*verdicts.notes, *said)))
+
+
+# ---- for people ------------------------------------------------------------------------------------------------------------
+
+_COLUMNS = (
+    Column("workload", "workload"),
+    Column("runs_on", "runs on"),
+    Column("verdict", "verdict", "mark"),
+    Column("premium_usd_month", "premium", "usd_signed"),
+    Column("value_usd_month", "value", "usd"),
+    Column("net_usd_month", "net (low..high)", "usd_signed", interval=True),
+    Column("flips_if", "flips if"),
+)
+
+
+def _verdict_table(scenario: JudgedScenario, prices_as_of: date | None) -> Table:
+    priced = f"prices {prices_as_of}" if prices_as_of else "prices undated"
+    title = " · ".join(part for part in (scenario.name, scenario.source, priced, "USD/month") if part)
+    rows = tuple(_verdict_row(decision) for decision in scenario.decisions)
+    return Table(_COLUMNS, rows, title, name="verdicts")
+
+
+def _verdict_row(decision: Decision) -> Row:
+    case, books = decision.case, decision.books
+    known = not (case.missing_price or case.volume_unknown)
+    likely = books.likely if known else None
+    valued = likely is not None and has_value(case)
+    cells = (
+        text(case.workload),
+        text(_placed(case)),
+        mark(_verdict_words(decision), WORDS[decision.verdict][1]),
+        usd_signed(likely.premium if likely else None),
+        usd(likely.value if likely and valued else None) if valued else _undeclared(case),
+        usd_signed(likely.net, *_net_ends(books)) if likely else usd_signed(None),
+        text(flips_if(decision)),
+    )
+    return Row(cells, _detail(decision))
+
+
+def _undeclared(case: Case) -> Cell:
+    return usd(0.0) if isinstance(case.books.stakes.value, NoValue) else text("?", "quiet")
+
+
+def _net_ends(books: Books) -> tuple[float | None, float | None]:
+    return (books.net_low, books.net_high) if books.bars else (None, None)
+
+
+def _placed(case: Case) -> str:
+    if case.runs_on:
+        return case.runs_on
+    return f"{case.baseline} (proposed: {case.candidate})" if case.candidate != case.baseline else case.baseline
+
+
+def _verdict_words(decision: Decision) -> str:
+    word = WORDS[decision.verdict][0]
+    return f"{word}: {decision.reason}" if decision.verdict in _SAID_WHY else word
+
+
+def _detail(decision: Decision) -> str:
+    """The line below a row: what is saved, whether it is felt, on which basis, what changed, and a better option."""
+    case, books = decision.case, decision.books
+    said = [_saving(books), change_of(books)]
+    if decision.verdict in ("not_worth_it", "no_reason_given"):
+        said.append(decision.reason)
+    if decision.best != (case.runs_on or case.baseline) and decision.regret > 0:
+        said.append(f"best: {decision.best}, ${decision.regret:,.0f} a month better")
+    if case.cheapest_same_model:
+        said.append(f"same model off the edge: {case.cheapest_same_model[0]}, ${case.cheapest_same_model[1]:,.0f} less")
+    return " · ".join(part for part in said if part)
+
+
+def _saving(books: Books) -> str:
+    saved, seen, before = books.saved, books.noticed, books.before
+    if saved is None or seen is None or before is None or not before.quantile(0.5):
+        return books.candidate.unknown_latency or books.baseline.unknown_latency or ""
+    what = {"ttft": " to first token", "e2e": ""}[books.stakes.judge]
+    share = saved.p50 / before.quantile(0.5)
+    felt = "felt" if seen.at_p50 else f"not felt, from {seen.felt_from_ms:,.0f} ms"
+    verb = "saves" if saved.p50 >= 0 else "adds"
+    return f"{verb} {abs(saved.p50):,.0f} of {before.quantile(0.5):,.0f} ms{what} ({abs(share):.0%}, {felt}; {_basis(books)})"
+
+
+def _basis(books: Books) -> str:
+    if books.candidate.assume and books.candidate.assume.given and not books.candidate.measured:
+        return f"assumed by {books.candidate.assume.by}"
+    return books.saved.basis.replace("_", " ") if books.saved else "unknown"
+
+
+def change_of(books: Books) -> str:
+    """Whether the model or the place changes."""
+    before, after = books.baseline, books.candidate
+    if before.model is None or after.model is None:
+        return ""
+    model = "same model" if family(before.model) == family(after.model) else "another model"
+    place = "same place" if before.placement == after.placement else f"{before.placement} to {after.placement}"
+    return f"{model}, {place}"
+
+
+#: What providers add to a model's name without its being another model.
+_DRESS = ("instruct", "turbo", "fast", "fp8", "fp16", "int8", "awq", "versatile", "instant", "it", "latest", "v1:0", "meta", "batch")
+
+
+def family(model: str) -> str:
+    """A model's name without vendor, precision and serving variants: ``@cf/meta/llama-3.3-70b-instruct-fp8-fast`` -> ``llama-3.3-70b``."""
+    last = model.casefold().rsplit("/", 1)[-1].removeprefix("meta.").replace("_", ".").replace("llama3", "llama-3")
+    return "-".join(word for word in last.split("-") if word not in _DRESS)
+
+
+def _explanation(decision: Decision) -> Tree:
+    nodes = tuple(_node(step) for step in decision.steps)
+    word, tone = WORDS[decision.verdict]
+    root = Node(f"{decision.case.workload}: {word}", f"decided by: {decision.decided_by} {decision.reason}", nodes, tone)
+    return Tree(root, "Decision path")
+
+
+def _node(step: Step) -> Node:
+    if step.verdict is None:
+        return Node(step.question, step.evidence)
+    word, tone = WORDS[step.verdict]
+    return Node(
+        f"{step.question} -> {word}", f"{step.evidence} ({step.reason})" if step.reason not in step.evidence else step.evidence, tone=tone
+    )
+
+
+def cost_table(decision: Decision) -> Table:
+    """Every cost line of every priced option."""
+    columns = (
+        Column("option", "option"),
+        Column("item", "item"),
+        Column("quantity", "quantity", "number"),
+        Column("unit", "unit"),
+        Column("rate_usd", "rate", "usd"),
+        Column("usd_month", "USD/month", "usd"),
+        Column("source", "source", rank=2),
+        Column("as_of", "as of", rank=1),
+        Column("basis", "basis", rank=1),
+    )
+    rows = [_cost_row(name, line) for name, option in decision.case.options.items() for line in _lines(decision.books, option)]
+    return Table(columns, tuple(rows), f"{decision.case.workload}: cost a month", name="cost_lines")
+
+
+def _lines(books: Books, option: Option) -> tuple[CostLine, ...]:
+    try:
+        return books.cost_of(option).lines if not option.policy else ()
+    except Unpriced:
+        return ()
+
+
+def _cost_row(option: str, line: CostLine) -> Row:
+    return Row(
+        (
+            text(option),
+            text(line.item),
+            Cell(line.quantity, "number"),
+            text(line.unit),
+            usd(line.rate_usd),
+            usd(line.usd_month),
+            text(line.source),
+            text(str(line.as_of) if line.as_of else None),
+            text(line.basis),
+        )
+    )
+
+
+_STATUS_TONE: Mapping[str, Tone] = {"pass": "good", "fail": "bad", "undecided": "doubt", "waived": "quiet"}
+
+
+def _findings_table(scenario: JudgedScenario) -> Table:
+    columns = (
+        Column("rule", "rule"),
+        Column("workload", "workload"),
+        Column("status", "status", "mark"),
+        Column("value", "value", "number"),
+        Column("limit", "limit", "number"),
+        Column("message", "message"),
+        Column("place", "at"),
+    )
+    return Table(columns, tuple(_finding_row(finding) for finding in scenario.findings), name="checks", title=f"{scenario.name}: rules")
+
+
+def _finding_row(finding: Finding) -> Row:
+    status = "warning" if finding.level == "warning" else finding.status
+    tone: Tone = "doubt" if finding.level == "warning" else _STATUS_TONE[finding.status]
+    value, limit = (None if number is None else round(number, 2) for number in (finding.value, finding.limit))
+    place = str(finding.place) if finding.place else None
+    cells = (text(finding.rule), text(finding.workload or "all"), mark(status, tone), Cell(value, "number"), Cell(limit, "number"))
+    return Row((*cells, text(finding.message), text(place)))
+
+
+def _gate_line(verdicts: Verdicts) -> Text:
+    failed = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error" and f.status == "fail"]
+    undecided = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error" and f.status == "undecided"]
+    edge = [d for d in verdicts.decisions if d.case.runs_on and d.case.options[d.case.runs_on].at_edge]
+    premium = total_premium(edge) if edge else None
+    spent = (
+        "" if premium is None else f"edge costs {'+' if premium >= 0 else '-'}${abs(premium):,.0f} a month = ${premium * 12:,.0f} a year · "
+    )
+    counted = {"pass": "", "fail": f" ({len(failed)})", "undecided": f" ({len(undecided)})"}
+    assert verdicts.gate is not None
+    tone: Tone = _STATUS_TONE[verdicts.gate]
+    return Text((f"{spent}gate: {verdicts.gate.upper()}{counted[verdicts.gate]}",), tone=tone)
+
+
+# ---- for scripts -----------------------------------------------------------------------------------------------------------
+
+
+def verdict_document(verdicts: Verdicts) -> Mapping[str, Json]:
+    """The JSON document of ``compare`` and ``check``."""
+    files: list[Json] = [_file(file) for scenario in verdicts.scenarios for file in scenario.files]
+    head = envelope(
+        verdicts.command,
+        verdicts.version,
+        files=files,
+        notes=_notes(verdicts),
+        prices_as_of=str(verdicts.prices_as_of) if verdicts.prices_as_of else None,
+    )
+    scenarios: list[Json] = [_scenario(scenario) for scenario in verdicts.scenarios]
+    gate: dict[str, Json] = {"gate": verdicts.gate} if verdicts.gate else {}
+    return {**head, "scenarios": scenarios, **gate}
+
+
+def _file(file: FileAccount) -> Json:
+    return {
+        "path": file.path,
+        "bytes": file.bytes,
+        "digest": file.digest,
+        "format": file.format,
+        "unit": file.unit,
+        "lines": {
+            "read": file.lines.read,
+            "blank": file.lines.blank,
+            "profiled": file.lines.profiled,
+            "rejected": dict(file.lines.rejected),
+            "skipped": dict(file.lines.skipped),
+            "balanced": file.lines.balanced,
+        },
+    }
+
+
+def _scenario(scenario: JudgedScenario) -> Json:
+    workloads: list[Json] = [_workload(d, [f for f in scenario.findings if f.workload == d.case.workload]) for d in scenario.decisions]
+    shared: list[Json] = [_check(f) for f in scenario.findings if f.workload is None]
+    return {"name": scenario.name, "file": scenario.file, "workloads": workloads, "checks": shared}
+
+
+def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
+    case, books = decision.case, decision.books
+    checks: list[Json] = [_check(finding) for finding in findings]
+    return {
+        "workload": case.workload,
+        "runs_on": case.runs_on,
+        "baseline": case.baseline,
+        "best": decision.best,
+        "regret_usd_month": _finite(decision.regret),
+        "verdict": decision.verdict,
+        "verdict_reason": decision.reason,
+        "decided_by": decision.decided_by,
+        "sentence": sentence(decision),
+        "flips_if": flips_if(decision),
+        "traffic": _traffic(books),
+        "options": {name: _option(books, option) for name, option in case.options.items()},
+        "judged": _judged(books),
+        "candidate": _candidate(decision),
+        "break_even": _break_even(decision),
+        "drivers": _drivers(decision),
+        "evpi_usd_month": None,
+        "path": [{"question": s.question, "evidence": s.evidence, "verdict": s.verdict} for s in decision.steps],
+        "checks": checks,
+    }
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or number != number or number in (float("inf"), float("-inf")) else number
+
+
+def _known(decision: Decision) -> bool:
+    return not (decision.case.missing_price or decision.case.volume_unknown)
+
+
+def _traffic(books: Books) -> Json:
+    traffic = books.stakes.traffic
+    counts = {
+        "requests_month": traffic.requests,
+        "input_tokens": traffic.input_tokens,
+        "cached_tokens": traffic.cached_tokens,
+        "cache_write_tokens": traffic.cache_write_tokens,
+        "output_tokens": traffic.output_tokens,
+    }
+    return {
+        name: None
+        if number is None
+        else {"likely": _finite(number.likely), "low": _finite(number.low), "high": _finite(number.high), "basis": number.basis}
+        for name, number in counts.items()
+    }
+
+
+def _option(books: Books, option: Option) -> Json:
+    lines = _lines(books, option)
+    cost = None
+    if lines:
+        cost = books.cost_of(option)
+    e2e, ttft = (timing.at({}) if timing else None for timing in (option.e2e, option.ttft))
+    either = e2e or ttft
+    return {
+        "placement": option.placement,
+        "model": option.model,
+        "region": option.region,
+        "policy": option.policy,
+        "cost_usd_month": cost.usd_month if cost else None,
+        "cost_usd_year": cost.usd_year if cost else None,
+        "cost_usd_per_1k_requests": cost.usd_per_1k_requests if cost else None,
+        "cost_usd_per_mtok": cost.usd_per_mtok if cost else None,
+        "cost_lines": [_cost_line(line) for line in lines],
+        "unpriced": option.unpriced,
+        "latency_ms": _latency(e2e),
+        "ttft_ms": _latency(ttft),
+        "error_ratio": either.failure_ratio if either else None,
+        "quality": option.quality.likely if option.quality else None,
+        "measured": option.measured,
+        "best_case": option.best_case,
+        "notes": list(option.notes),
+    }
+
+
+def _cost_line(line: CostLine) -> Json:
+    return {
+        "item": line.item,
+        "kind": line.kind,
+        "quantity": line.quantity,
+        "unit": line.unit,
+        "rate_usd": line.rate_usd,
+        "usd_month": line.usd_month,
+        "source": line.source,
+        "as_of": str(line.as_of) if line.as_of else None,
+        "basis": line.basis,
+        "account": line.account,
+    }
+
+
+def _latency(latency: Latency | None) -> Json:
+    if latency is None:
+        return None
+    points: dict[str, Json] = {f"p{100 * p:g}": latency.quantile(p) for p in (0.5, 0.95, 0.99)}
+    estimable: dict[str, Json] = {f"p{100 * p:g}": latency.estimable(p) for p in (0.5, 0.95, 0.99)}
+    return {**points, "mean": latency.mean_ms, "basis": latency.basis, "n": latency.n, "estimable": estimable}
+
+
+def _judged(books: Books) -> Json:
+    saved, seen = books.saved, books.noticed
+    judge: Judged = books.stakes.judge
+    return {
+        "latency": judge,
+        "saved_ms": {"mean": saved.mean, "p50": saved.p50, "p99": saved.p99, "basis": saved.basis} if saved else None,
+        "network_share": books.network_share,
+        "felt": seen.at_p50 if seen else None,
+        "felt_share": seen.share if seen else None,
+        "felt_from_ms": seen.felt_from_ms if seen else None,
+    }
+
+
+def _candidate(decision: Decision) -> Json:
+    books = decision.books
+    likely = books.likely if _known(decision) else None
+    judged_value = likely is not None and (has_value(decision.case) or isinstance(books.stakes.value, NoValue))
+    return {
+        "name": decision.case.candidate,
+        "premium_usd_month": likely.premium if likely else None,
+        "value_usd_month": (likely.value or 0.0 if isinstance(books.stakes.value, NoValue) else likely.value)
+        if likely and judged_value
+        else None,
+        "net_usd_month": likely.net if likely else None,
+        "net_low_usd_month": books.net_low if likely else None,
+        "net_high_usd_month": books.net_high if likely else None,
+        "p_worth_it": None,
+        "basis": books.saved.basis if books.saved else None,
+    }
+
+
+def _break_even(decision: Decision) -> Json:
+    if not _known(decision):
+        return {}
+    return {name: _finite(value) for name, value in decision.books.break_even.items()}
+
+
+def _drivers(decision: Decision) -> Json:
+    if not _known(decision):
+        return []
+    return [
+        {
+            "name": bar.driver.name,
+            "low": bar.driver.low,
+            "likely": bar.driver.likely,
+            "high": bar.driver.high,
+            "low_net": bar.low_net,
+            "high_net": bar.high_net,
+            "basis": bar.driver.basis,
+            "why": bar.driver.why,
+        }
+        for bar in decision.books.bars
+    ]
+
+
+def _check(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "level": finding.level,
+        "status": finding.status,
+        "message": finding.message,
+        "limit": _finite(finding.limit),
+        "value": _finite(finding.value),
+        "file": finding.place.file if finding.place else None,
+        "line": finding.place.line if finding.place else None,
+    }
