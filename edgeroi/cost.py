@@ -257,13 +257,14 @@ def _output_tokens(price: Price, load: Load) -> Decimal:
 
 def _neuron_lines(price: Price, neurons: Neurons, load: Load) -> Iterator[CostLine]:
     requests = _known(load.requests_month, "requests a month", price)
-    mtok = Decimal(1) / UNITS["Mtok"][1]
-    used_in = _known(load.input_tokens, "input tokens", price) * requests * mtok * neurons.input_per_mtok
-    used_out = _output_tokens(price, load) * requests * mtok * (neurons.output_per_mtok or ZERO)
+    tokens_in = _known(load.input_tokens, "input tokens", price)
+    cached = load.cached_tokens or ZERO if neurons.cached_per_mtok is not None else ZERO
+    used = (tokens_in - cached) * neurons.input_per_mtok + cached * (neurons.cached_per_mtok or ZERO)
+    used += _output_tokens(price, load) * (neurons.output_per_mtok or ZERO)
+    said = f"{neurons.input_per_mtok.normalize():f} per Mtok in"
+    said += f", {neurons.output_per_mtok.normalize():f} out" if neurons.output_per_mtok else ""
     basis = weakest(load.basis, neurons.basis)
-    said = f"{neurons.input_per_mtok} per Mtok in"
-    said += f", {neurons.output_per_mtok} out" if neurons.output_per_mtok else ""
-    yield from _metered(f"neurons, {said}", "neurons", used_in + used_out, "neuron", neurons.rate, basis)
+    yield from _metered(f"neurons, {said}", "neurons", used * requests / UNITS["Mtok"][1], "neuron", neurons.rate, basis)
 
 
 def _use_lines(price: Price, load: Load) -> Iterator[CostLine]:

@@ -180,6 +180,7 @@ class Neurons:
     source: str = ""
     as_of: date | None = None
     basis: Basis = "listed"
+    cached_per_mtok: Decimal | None = None
 
     def usd_per_mtok(self, neurons_per_mtok: Decimal) -> Decimal:
         """What a million tokens cost beyond the allowance: 6,058 neurons at 0.011 per 1,000 are 0.066638 USD."""
