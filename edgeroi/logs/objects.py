@@ -1,0 +1,131 @@
+"""JSON objects of a format whose fields are known, from lines or from one array, each judged by the format's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from edgeroi.errors import EdgeroiError
+from edgeroi.logs.elements import Element, elements
+from edgeroi.logs.format import Chunk, Head
+from edgeroi.logs.jsonl import values_of
+from edgeroi.logs.lines import BOM, object_of
+from edgeroi.logs.reading import Reading
+from edgeroi.logs.record import Bad, Intake, Skip, error_text
+
+#: One JSON value has to be held whole; above this size it is refused.
+LARGEST_DOCUMENT = 256 << 20
+_BLOCK = 4 << 20
+
+#: Turns one object into canonical values, or says why it is no request.
+Judge = Callable[[Mapping[str, Any], Reading], dict[str, object] | Bad | Skip]
+
+
+def known(canonical: Callable[[Mapping[str, Any]], dict[str, object] | Bad | Skip]) -> Judge:
+    """The judge of a format that knows where its columns are: what the user says overrides what the format knows."""
+
+    def judge(record: Mapping[str, Any], reading: Reading) -> dict[str, object] | Bad | Skip:
+        values = canonical(record)
+        return settled(overridden(values, record, reading), reading) if isinstance(values, dict) else values
+
+    return judge
+
+
+def overridden(values: dict[str, object], record: Mapping[str, Any], reading: Reading) -> dict[str, object]:
+    """The values with every mapped column taken from where the user said."""
+    if not reading.fields:
+        return values
+    found = {column: value for column, value in values_of(record, reading).items() if column in reading.fields}
+    return {column: value for column, value in values.items() if column not in reading.fields} | found
+
+
+def settled(values: dict[str, object], reading: Reading) -> dict[str, object]:
+    """A record with an error that ``--not-error`` excuses does not fail by its status either."""
+    error = values.get("error")
+    excused = error is not None and error_text(error) in reading.not_error
+    return {**values, "status": None} if excused else values
+
+
+def take(intake: Intake, judge: Judge, number: int, raw: bytes) -> None:
+    """Judge one object."""
+    record = object_of(raw)
+    judged = record if isinstance(record, Bad) else judge(record, intake.reading)
+    if isinstance(judged, Bad):
+        intake.reject(number, judged.reason, judged.detail, raw)
+    elif isinstance(judged, Skip):
+        intake.skip(judged.reason)
+    else:
+        intake.record(judged, number, raw)
+
+
+def from_lines(chunk: bytes, reading: Reading, judge: Judge) -> Chunk:
+    """Complete lines of objects; a last one without its newline is good, or was cut while it was written."""
+    intake = Intake(reading)
+    lines = chunk.split(b"\n")
+    tail = len(lines) if lines[-1] else 0
+    for number, line in enumerate(lines if tail else lines[:-1], 1):
+        if not line.strip(b" \t\r"):
+            intake.blank += 1
+            continue
+        before = len(intake.faults)
+        take(intake, judge, number, line)
+        if number == tail and len(intake.faults) > before and intake.faults[-1].reason == "bad_json":
+            intake.faults.pop()
+            intake.reject(number, "truncated_tail", "the last line has no newline and is cut", line)
+    return intake.chunk(chunk.count(b"\n") + bool(tail))
+
+
+def from_array(document: bytes, reading: Reading, judge: Judge) -> Chunk:
+    """The elements of one array, each a record; a reject's line is the physical one its element starts on."""
+    intake = Intake(reading)
+    found = elements(document, len(BOM) if document.startswith(BOM) else 0)
+    for element in found:
+        _take_element(intake, judge, element)
+    return intake.chunk(len(found))
+
+
+def _take_element(intake: Intake, judge: Judge, element: Element) -> None:
+    if element.fault is None:
+        take(intake, judge, element.line, element.raw)
+    else:
+        intake.reject(element.line, element.fault, element.detail, element.raw)
+
+
+def whole(stream: BinaryIO, advice: str) -> bytes:
+    """All of a document that is one JSON value; above 256 MB it is refused with advice."""
+    document = stream.read(LARGEST_DOCUMENT + 1)
+    while document and len(document) <= LARGEST_DOCUMENT and (more := stream.read(LARGEST_DOCUMENT + 1 - len(document))):
+        document += more
+    if len(document) > LARGEST_DOCUMENT:
+        raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=advice)
+    return document
+
+
+def lines_of(stream: BinaryIO) -> Iterator[bytes]:
+    """Every line with its newline, the last one as it is; a byte order mark at the start is left out."""
+    rest, first = b"", True
+    while block := stream.read(_BLOCK):
+        if first:
+            block, first = block.removeprefix(BOM), False
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
+
+
+def is_array(head: Head) -> bool:
+    """Whether the file starts as an array of objects, or is an empty one."""
+    start = head.data.removeprefix(BOM).lstrip(b" \t\r\n")
+    inside = start[1:].lstrip(b" \t\r\n")[:1]
+    return start.startswith(b"[") and inside in (b"{", b"]", b"")
+
+
+def first_objects(head: Head) -> tuple[dict[str, Any], ...]:
+    """The objects at the start of a file, from an array or from lines; what is none is left out."""
+    if is_array(head):
+        found = elements(head.data, len(BOM) if head.data.startswith(BOM) else 0)[:50]
+        raws = tuple(element.raw for element in found if element.fault is None)
+    else:
+        raws = head.lines()
+    return tuple(record for record in map(object_of, raws) if not isinstance(record, Bad))

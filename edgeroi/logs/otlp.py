@@ -1,0 +1,185 @@
+"""OTLP-JSON traces with GenAI spans: one object, or one object a line as the collector's file exporter writes them.
+
+Counted in spans: a line of k spans counts k, a line that cannot be read counts one. What makes a span a request, and which
+spans tell of the same one, is in ``spans``. Spans of one request are matched within a file, however far apart, up to 400,000 spans.
+A client span is measured in the application that calls the model: the user's own leg is not in it, so the log is seen from a gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final, Literal
+
+from edgeroi.errors import EdgeroiError
+from edgeroi.logs.format import Chunk, Claim, Head
+from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
+from edgeroi.logs.objects import LARGEST_DOCUMENT, first_objects, is_array, lines_of, settled
+from edgeroi.logs.reading import Reading
+from edgeroi.logs.record import Bad, Intake
+from edgeroi.logs.spans import ATTRIBUTES, TTFT_S, Span, attributes_of, outermost, span_of
+from edgeroi.workload import SeenFrom
+
+#: Spans held while their parents may still come.
+_MOST_PENDING = 400_000
+_ENVELOPES: Final = ("resourceSpans", "batches")
+_ADVICE = "have the collector write one object a line (its file exporter does): jq -c . FILE > FILE.jsonl"
+
+
+def _columns() -> Mapping[str, str]:
+    fields = {column: names[0] for column, names in ATTRIBUTES.items()}
+    return fields | {
+        "timestamp": "startTimeUnixNano",
+        "request_id": "spanId",
+        "workload": "edgeroi.workload, else gen_ai.workflow.name, else service.name/gen_ai.operation.name",
+        "placement": "edge where the model is @cf/... or the address Cloudflare's, else unknown",
+        "provider": "gen_ai.provider.name; server.address where another answers in that dialect",
+        "region": "cloud.region of the span, or of a server span's resource",
+        "status": "http.response.status_code, else status.code",
+        "error": "error.type, or status.code 2",
+        "streamed": "gen_ai.request.stream, or a chunk event",
+        "latency_ms": "endTimeUnixNano - startTimeUnixNano",
+        "ttft_ms": f"{TTFT_S[0]} and its older names, s; else the first chunk event",
+        "cost_usd": "gen_ai.usage.cost; 0 is unknown",
+    }
+
+
+class Otlp:
+    """OTLP-JSON traces; see the module."""
+
+    name = "otlp"
+    unit = "endTimeUnixNano - startTimeUnixNano, ns"
+    counted: Literal["spans"] = "spans"
+    hidden: tuple[str, ...] = ()
+    fields: Mapping[str, str] = _columns()
+    seen_from: SeenFrom = "gateway"
+
+    def claim(self, head: Head, reading: Reading) -> Claim:
+        """An OTLP document of spans, on one line or several."""
+        if is_array(head):
+            return Claim(False, "an array, no OTLP document")
+        told = [envelope for record in first_objects(head) if (envelope := _envelope(record)) is not None]
+        start = head.data.removeprefix(BOM).lstrip(b" \t\r\n")[:4096]
+        if told or (start.startswith(b"{") and any(f'"{name}"'.encode() in start for name in _ENVELOPES)):
+            return Claim(True, f"an OTLP document with {told[0] if told else _ENVELOPES[0]}")
+        other = next((name for name in ("resourceMetrics", "resourceLogs") if f'"{name}"'.encode() in start), None)
+        return Claim(False, f"OTLP {other} hold no spans" if other else "no line has resourceSpans")
+
+    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
+        """Read all spans, then count one for each request."""
+        pending = _Pending(reading)
+        for number, line in _documents(stream):
+            pending.take(number, line)
+            if len(pending.spans) > _MOST_PENDING:
+                yield pending.chunk(f"more than {_MOST_PENDING:,} spans: those of one request are matched within so many")
+                pending = _Pending(reading)
+        yield pending.chunk()
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What was read and not yet given on: spans, blank lines, and lines that are no document."""
+
+    reading: Reading
+    spans: list[Span] = field(default_factory=list)
+    bad: list[tuple[int, Bad, bytes]] = field(default_factory=list)
+    blank: int = 0
+
+    def take(self, number: int, line: bytes) -> None:
+        """Read one document."""
+        if not line.strip(b" \t\r\n"):
+            self.blank += 1
+            return
+        record = _object(line)
+        if isinstance(record, Bad):
+            self.bad.append((number, record, line))
+        elif _envelope(record) is None:
+            self.bad.append((number, Bad("missing_field", "resourceSpans is missing"), line))
+        else:
+            self.spans.extend(spans_in(record, number))
+
+    def chunk(self, *notes: str) -> Chunk:
+        """One request for each set of spans that tell of it, and the account of all."""
+        intake = Intake(self.reading, blank=self.blank)
+        for number, bad, line in self.bad:
+            intake.reject(number, bad.reason, bad.detail, line)
+        nested = outermost(self.spans)
+        for span in nested.outermost:
+            _judge(intake, span)
+        others = sum(span.values is None for span in self.spans)
+        for _ in range(others + nested.inner):
+            intake.skip("other_record")
+        matched = f"{nested.inner:,} spans tell of a request that a span around them tells too; it is counted once"
+        read = len(self.spans) + len(self.bad) + self.blank
+        return intake.chunk(read, (*notes, matched) if nested.inner else notes)
+
+
+def _judge(intake: Intake, span: Span) -> None:
+    if isinstance(span.values, Bad):
+        intake.reject(span.line, span.values.reason, span.values.detail, span.raw)
+    elif span.values is not None:
+        mapped = {column: span.attributes.get(".".join(where.path)) for column, where in intake.reading.fields.items()}
+        intake.record(settled({**span.values, **mapped}, intake.reading), span.line, span.raw)
+
+
+def spans_in(document: Mapping[str, Any], line: int) -> Iterator[Span]:
+    """Every span of an OTLP document; what has not the shape of one holds none."""
+    for group in _listed(document, *_ENVELOPES):
+        resource = group.get("resource")
+        names = attributes_of(resource.get("attributes")) if isinstance(resource, dict) else {}
+        for scope in _listed(group, "scopeSpans", "instrumentationLibrarySpans"):
+            for span in _listed(scope, "spans"):
+                yield span_of(span, names, line)
+
+
+def _listed(holder: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
+    found: Sequence[Any] = next((holder[name] for name in names if isinstance(holder.get(name), list)), ())
+    return [part for part in found if isinstance(part, dict)]
+
+
+def _envelope(record: Mapping[str, Any]) -> str | None:
+    return next((name for name in _ENVELOPES if isinstance(record.get(name), list)), None)
+
+
+def _object(line: bytes) -> dict[str, Any] | Bad:
+    """The document; one that is long is still read, as a batch of spans may well be."""
+    import msgspec
+
+    if len(line) <= LONGEST_LINE:
+        return object_of(line)
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Bad("bad_json", syntax(error))
+    return value if isinstance(value, dict) else Bad("not_object", "the document is JSON, but no object")
+
+
+def _documents(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Each document with the line it starts on: every line, or all of the file where its first line is only the start of an object."""
+    lines = enumerate(lines_of(stream), 1)
+    for number, line in lines:
+        if line.strip(b" \t\r\n") == b"{" or (line.strip() and _starts_object(line)):
+            yield number, _joined(line, (text for _, text in lines))
+            return
+        yield number, line
+        if line.strip():
+            break
+    yield from lines
+
+
+def _starts_object(line: bytes) -> bool:
+    """Whether the line opens brackets it does not close, as the first line of a pretty-printed object."""
+    return line.lstrip(BOM).lstrip().startswith(b"{") and isinstance(_object(line), Bad) and line.count(b"{") > line.count(b"}")
+
+
+def _joined(first: bytes, rest: Iterator[bytes]) -> bytes:
+    parts, size = [first], len(first)
+    for line in rest:
+        parts.append(line)
+        size += len(line)
+        if size > LARGEST_DOCUMENT:
+            raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=_ADVICE)
+    return b"".join(parts)
+
+
+FORMAT = Otlp()

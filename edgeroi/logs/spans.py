@@ -1,0 +1,274 @@
+"""OpenTelemetry GenAI spans in canonical columns, and which of them are one request.
+
+The conventions are still in development, so every generation of names is accepted, oldest last. What the spans hide:
+
+- Only chat, generate_content, text_completion and embeddings spans are requests; agent, tool and workflow spans contain them.
+- The spans of a client, of a library around it and of the server behind it tell of the same request: the outermost one is
+  counted, as it is the longest and the nearest to a user, and takes from the inner ones the tokens and names it lacks, never a time.
+- Times are decimal text in ns and stay integers: as doubles they would be off by up to 128 ns.
+- The provider's name is the dialect spoken; where the server's address says otherwise, the address is the provider.
+- The region is the server's: one the span itself names, or that of a server span's resource. A client's resource tells where
+  the caller ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from edgeroi.logs.litellm import at_edge
+from edgeroi.logs.record import Bad
+
+#: gen_ai.operation.name and its older spellings -> whether a model answers; the rest of the convention's operations contain these.
+REQUEST_OPERATIONS: Final = frozenset(
+    ("chat", "generate_content", "text_completion", "embeddings", "completion", "text.completion", "embedding", "llm")
+)
+_OPERATION: Final = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind", "gen_ai.span.kind")
+_OUTER_KIND: Final = ("traceloop.span.kind", "gen_ai.agent.name", "gen_ai.tool.name")
+_SIGNS: Final = ("gen_ai.request.model", "gen_ai.response.model", "gen_ai.latency.time_to_first_token", "gen_ai.usage.prompt_tokens")
+#: Where each column is looked for, the current name first.
+ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
+    "model": ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name"),
+    "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt"),
+    "output_tokens": (
+        "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens", "llm.token_count.completion",
+    ),
+    "cached_tokens": (
+        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read",
+    ),
+    "cache_write_tokens": (
+        "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens",
+        "llm.token_count.prompt_details.cache_write",
+    ),
+    "cost_usd": ("gen_ai.usage.cost", "operation.cost", "llm.cost.total"),
+    "service_tier": ("openai.response.service_tier", "gen_ai.openai.response.service_tier", "gen_ai.openai.request.service_tier"),
+    "session_id": ("gen_ai.conversation.id", "session.id"),
+    "user_id": ("user.id", "enduser.id"),
+    "region": ("cloud.region", "aws.region"),
+}  # fmt: skip
+#: Seconds, all of them.
+TTFT_S: Final = (
+    "gen_ai.response.time_to_first_chunk", "gen_ai.response.time_to_first_token", "gen_ai.server.time_to_first_token",
+    "gen_ai.latency.time_to_first_token", "llm.time_to_first_token",
+)  # fmt: skip
+CHUNK_EVENTS: Final = frozenset(
+    ("gen_ai.content.completion.chunk", "llm.content.completion.chunk", "First Token Stream Event", "ai.stream.firstChunk")
+)
+_STREAMED: Final = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
+_DIALECT: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+_ADDRESS: Final = ("server.address", "gen_ai.openai.api_base", "llm.openai.api_base")
+#: Dialects that others speak too, and the host under which the one who invented it answers.
+_HOME: Final = {"openai": "openai.com", "anthropic": "anthropic.com"}
+_EDGE_HOST: Final = "api.cloudflare.com"
+_WORKLOAD: Final = ("edgeroi.workload", "gen_ai.workflow.name", "traceloop.workflow.name")
+_SERVER_KINDS: Final = (2, "SPAN_KIND_SERVER")
+_ERROR_CODES: Final = (2, "STATUS_CODE_ERROR")
+#: What an outer span takes from an inner one where it lacks it.
+BORROWED: Final = ("model", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "cost_usd", "service_tier", "region")
+
+
+#: The trace's and the span's id.
+SpanKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span: ``key`` and ``parent`` as (trace, span); ``values`` in canonical columns of a request, ``None`` of another span.
+
+    ``contains``: an agent, tool or workflow, which holds requests of its own. ``line``: where it stands; ``raw``: its names, no content.
+    """
+
+    key: SpanKey
+    parent: SpanKey | None
+    values: Mapping[str, object] | Bad | None
+    contains: bool = False
+    line: int = 0
+    raw: bytes = b""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+
+
+def span_of(span: Mapping[str, object], resource: Mapping[str, object], line: int = 0) -> Span:
+    """A span of an OTLP-JSON document."""
+    attributes = attributes_of(span.get("attributes"))
+    trace, here, parent = (str(span.get(name) or "") for name in ("traceId", "spanId", "parentSpanId"))
+    operation = _operation(attributes)
+    request = _is_request(operation, attributes)
+    values = _canonical(span, attributes, resource, operation) if request else None
+    raw = f"span {here} {span.get('name')}".encode(errors="replace")
+    contains = not request and (operation is not None or any(name in attributes for name in _OUTER_KIND))
+    told = {**resource, **attributes} if request else {}
+    return Span((trace, here), (trace, parent) if parent else None, values, contains, line, raw, told)
+
+
+def attributes_of(listed: object) -> dict[str, object]:
+    """OTLP's list of ``{key, value: {stringValue | intValue | ...}}`` as names and values; whole numbers come as text and become ints."""
+    pairs = listed if isinstance(listed, list) else []
+    return {pair["key"]: _value(pair.get("value")) for pair in pairs if isinstance(pair, dict) and isinstance(pair.get("key"), str)}
+
+
+def _value(typed: object) -> object:
+    if not isinstance(typed, dict) or not typed:
+        return None
+    kind, value = next(iter(typed.items()))
+    if kind == "intValue" and isinstance(value, str):
+        return int(value) if value.lstrip("-").isdecimal() and len(value) < 21 else value
+    return value
+
+
+def _first(attributes: Mapping[str, object], names: Iterable[str]) -> object:
+    return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
+
+
+def _operation(attributes: Mapping[str, object]) -> str | None:
+    said = _first(attributes, _OPERATION)
+    return said.lower() if isinstance(said, str) else None
+
+
+def _is_request(operation: str | None, attributes: Mapping[str, object]) -> bool:
+    """By the operation; a span without one is a request if it names a model or its tokens and is no agent, tool or workflow."""
+    if operation is not None:
+        return operation in REQUEST_OPERATIONS
+    return any(name in attributes for name in _SIGNS) and not any(name in attributes for name in _OUTER_KIND)
+
+
+def _canonical(
+    span: Mapping[str, object], attributes: Mapping[str, object], resource: Mapping[str, object], operation: str | None
+) -> dict[str, object] | Bad:
+    start, end = (_instant(span.get(name), name) for name in ("startTimeUnixNano", "endTimeUnixNano"))
+    if isinstance(start, Bad):
+        return start
+    if isinstance(end, Bad):
+        return end
+    values: dict[str, object] = {column: _first(attributes, names) for column, names in ATTRIBUTES.items()}
+    if values["region"] is None and span.get("kind") in _SERVER_KINDS:
+        values["region"] = resource.get("cloud.region")
+    values["provider"] = provider = _provider(attributes)
+    return values | _timing(span, attributes, start, end) | _failure(span, attributes) | {
+        "timestamp": start,
+        "request_id": span.get("spanId"),
+        "workload": _workload(attributes, resource, operation),
+        "placement": "edge" if at_edge(provider, values["model"]) or _host(attributes) == _EDGE_HOST else None,
+        "cost_usd": values["cost_usd"] or None,
+    }  # fmt: skip
+
+
+def _instant(value: object, name: str) -> int | Bad:
+    """Nanoseconds, from decimal text or a whole number; exact."""
+    if value is None:
+        return Bad("missing_field", f"{name} is missing")
+    if type(value) is int or (isinstance(value, str) and value.isdecimal() and len(value) < 20):
+        at = int(value)
+        return at if at > 0 else Bad("bad_timestamp", f"{name} is 0: the span has none")
+    return Bad("bad_timestamp", f"{name} is not a whole number of ns")
+
+
+def _timing(span: Mapping[str, object], attributes: Mapping[str, object], start: int, end: int) -> dict[str, object]:
+    latency_ms = (end - start) / 1e6
+    chunk = _first_chunk(span.get("events"))
+    said_s = _first(attributes, TTFT_S)
+    streamed = _first(attributes, _STREAMED)
+    ttft_ms = said_s * 1e3 if type(said_s) in (int, float) else said_s  # type: ignore[operator]
+    if ttft_ms is None and chunk is not None:
+        ttft_ms = (chunk - start) / 1e6
+    if type(ttft_ms) in (int, float) and ttft_ms >= latency_ms:  # type: ignore[operator]
+        ttft_ms = None
+    return {"latency_ms": latency_ms, "ttft_ms": ttft_ms, "streamed": True if streamed is None and chunk is not None else streamed}
+
+
+def _first_chunk(events: object) -> int | None:
+    listed = events if isinstance(events, list) else []
+    named = [event for event in listed if isinstance(event, dict) and event.get("name") in CHUNK_EVENTS]
+    instants = [_instant(event.get("timeUnixNano"), "timeUnixNano") for event in named]
+    return min((at for at in instants if isinstance(at, int)), default=None)
+
+
+def _failure(span: Mapping[str, object], attributes: Mapping[str, object]) -> dict[str, object]:
+    status = span.get("status")
+    failed = isinstance(status, dict) and status.get("code") in _ERROR_CODES
+    error = _first(attributes, ("error.type",)) or ("error" if failed else None)
+    code = _first(attributes, ("http.response.status_code", "http.status_code"))
+    return {"error": error, "status": code if code is not None else "error" if error else "ok"}
+
+
+def _host(attributes: Mapping[str, object]) -> str | None:
+    said = _first(attributes, _ADDRESS)
+    if not isinstance(said, str):
+        return None
+    return urlsplit(said).hostname if "//" in said else said
+
+
+def _provider(attributes: Mapping[str, object]) -> object:
+    """The dialect, unless it is one that others speak and the address is not its inventor's."""
+    dialect, host = _first(attributes, _DIALECT), _host(attributes)
+    home = _HOME.get(dialect) if isinstance(dialect, str) else None
+    if host is None:
+        return dialect
+    at_home = home is not None and (host == home or host.endswith("." + home))
+    return host if dialect is None or (home is not None and not at_home) else dialect
+
+
+def _workload(attributes: Mapping[str, object], resource: Mapping[str, object], operation: str | None) -> object:
+    """``edgeroi.workload``, else the workflow's name, else service/operation: chat and embeddings of one service are not one workload."""
+    said = _first({**resource, **attributes}, _WORKLOAD)
+    if said is not None:
+        return said
+    service = resource.get("service.name")
+    known = isinstance(service, str) and service and not service.startswith("unknown_service")
+    return "/".join(part for part in (service if known else None, operation) if isinstance(part, str)) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Which request spans stay, each with what it borrowed, and how many were another view of one that stays."""
+
+    outermost: tuple[Span, ...]
+    inner: int
+
+
+def outermost(spans: Sequence[Span]) -> Nested:
+    """One span for each request: those with no other request around them, up to an agent, tool or workflow."""
+    by_key = {span.key: span for span in spans}
+    within: dict[SpanKey, list[Span]] = {}
+    tops: list[Span] = []
+    for span in spans:
+        if span.values is None:
+            continue
+        top = _outermost(span, by_key)
+        if top is span:
+            tops.append(span)
+        else:
+            within.setdefault(top.key, []).append(span)
+    return Nested(tuple(_completed(top, within.get(top.key, ())) for top in tops), sum(map(len, within.values())))
+
+
+def _outermost(span: Span, by_key: Mapping[SpanKey, Span]) -> Span:
+    top = span
+    for around in _around(span, by_key):
+        if around.contains:
+            break
+        if isinstance(around.values, Mapping):
+            top = around
+    return top
+
+
+def _around(span: Span, by_key: Mapping[SpanKey, Span]) -> Iterator[Span]:
+    """The spans around it, inside out; ends at the first one that is not in the log, or that was met before."""
+    met = {span.key}
+    while span.parent is not None and span.parent in by_key and span.parent not in met:
+        span = by_key[span.parent]
+        met.add(span.key)
+        yield span
+
+
+def _completed(top: Span, inner: Sequence[Span]) -> Span:
+    """The span with the columns it lacks taken from the latest inner one that tells them."""
+    values = top.values
+    if not inner or not isinstance(values, Mapping):
+        return top
+    told = [span.values for span in inner if isinstance(span.values, Mapping)]
+    told.sort(key=lambda one: -int(str(one["timestamp"])))
+    lacking = [column for column in BORROWED if values.get(column) is None]
+    found = {column: next((one[column] for one in told if one.get(column) is not None), None) for column in lacking}
+    return replace(top, values={**values, **found})
