@@ -12,7 +12,7 @@ from typing import Any
 
 from edgeroi.errors import EdgeroiError
 from edgeroi.estimate import Range
-from edgeroi.section import Section, flag_of, scalar_of, table_of, text_of
+from edgeroi.scenario.section import Section, flag_of, scalar_of, table_of, text_of
 from edgeroi.units import HOURLY, LATENCY, PER_MISS, PER_REQUEST, SHARE, Measure, read_range
 from edgeroi.values import ValueModel, model_named, model_names
 from edgeroi.yamltree import Listing, Node, Scalar, Table

@@ -15,10 +15,11 @@ from typing import TypeVar
 
 from edgeroi.errors import EdgeroiError, Place, did_you_mean, near_miss
 from edgeroi.estimate import Range
-from edgeroi.spec import NamedRate
+from edgeroi.spec import NamedRate, Reason
 from edgeroi.units import SHARE, Measure, read_range
 from edgeroi.yamltree import Listing, Node, Scalar, Table
 
+VERSION = "1"
 SHOWN = 10
 C = TypeVar("C", bound=str)
 T = TypeVar("T")
@@ -173,6 +174,19 @@ class Section:
         """A text or a list of texts."""
         return self.read(key, words_of)
 
+    def reason(self) -> Reason:
+        """The ``why`` and ``by`` that stand here."""
+        return Reason(self.text("why"), self.text("by"))
+
+    def assume(self) -> Reason | None:
+        """Who answers, under ``assume``, for something nobody measured; both parts are needed."""
+        inner = self.section("assume")
+        if inner is None:
+            return None
+        reason = Reason(inner.text("why", needed=True, fix="say why"), inner.text("by", needed=True, fix="say who answers for it"))
+        inner.close()
+        return reason
+
     def exclusive(self, *keys: str) -> None:
         """Refuse more than one of the keys."""
         here = [key for key in keys if self.has(key)]
@@ -272,3 +286,15 @@ def values_of(node: Node) -> tuple[str, ...]:
     """The node as values of a column, whatever their kind: text, a number, true or false, or a list of them."""
     items = node.items if isinstance(node, Listing) else (node,)
     return tuple(scalar_of(item).text for item in items)
+
+
+def stated_or(value: T | None, default: T) -> T:
+    """What was stated, else the default."""
+    return default if value is None else value
+
+
+def check_version(top: Section) -> None:
+    """Refuse a file of another version of the grammar, or of none."""
+    node = top.node("edgeroi", needed=True, fix=f"begin with `edgeroi: {VERSION}`, the version of this grammar")
+    if isinstance(node, Scalar) and node.text != VERSION:
+        top.refuse("edgeroi", f"version {node.text!r} is not read here", f"write `edgeroi: {VERSION}`, or use a newer edgeroi")
