@@ -71,6 +71,13 @@ class LazyGroup(TyperGroup):
         command = _BY_NAME.get(cmd_name)
         return None if command is None else TyperCommand(command.name, help=command.help, rich_help_panel=command.panel)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The flags before the command; typer's own are false unless given, for it loads pydantic to convert a ``None``."""
+        params = super().get_params(ctx)
+        for flag in params:
+            flag.default = flag.default or False
+        return params
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that is to run, imported. Raises ``EdgeroiError`` for a word that names none."""
         if args and not args[0].startswith("-") and args[0] not in _BY_NAME:
@@ -113,7 +120,7 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
 
 def _status(args: list[str]) -> Exit | int:
     try:
-        return _not_one(typer.main.get_command(app).main(args, prog_name="edgeroi", standalone_mode=False))
+        return _ended(typer.main.get_command(app).main(args, prog_name="edgeroi", standalone_mode=False))
     except GateFailed:
         return Exit.GATE_FAILED
     except EdgeroiError as error:
@@ -132,8 +139,13 @@ def _status(args: list[str]) -> Exit | int:
         return _bug(error)
 
 
+def _ended(answer: object) -> Exit | int:
+    """The status of a command that came to its end; typer tells of Ctrl-C by returning 130."""
+    return _failed("interrupted", Exit.INTERRUPTED) if answer == Exit.INTERRUPTED else _not_one(answer)
+
+
 def _not_one(answer: object) -> Exit | int:
-    """The status of a command that came to its end; a bare 1 is nobody's to give."""
+    """The status somebody left with; a bare 1 is nobody's to give."""
     if answer is None or answer == 0:
         return Exit.DONE
     return answer if isinstance(answer, int) and answer != Exit.GATE_FAILED else Exit.BUG

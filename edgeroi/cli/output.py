@@ -57,14 +57,26 @@ def _to_stdout(text: str) -> None:
     if stdout_closed.is_set():
         return
     try:
-        sys.stdout.write(_encodable(text, sys.stdout))
-        sys.stdout.flush()
+        _write_all(sys.stdout, text)
     except BrokenPipeError:
         leave_stdout()
         stdout_closed.set()
     except OSError as error:
         leave_stdout()
         raise OutputFailed(f"cannot write to stdout: {_why(error)}") from error
+
+
+def _write_all(stream: TextIO, text: str) -> None:
+    """Write every byte: an unbuffered stream (``PYTHONUNBUFFERED``) drops what one system call did not take, without a word."""
+    stream.flush()
+    binary = getattr(stream, "buffer", None)
+    if binary is None:
+        stream.write(text)
+    else:
+        view = memoryview(text.encode(stream.encoding or "utf-8", "backslashreplace"))
+        while view:
+            view = view[binary.write(view) :]
+    stream.flush()
 
 
 def leave_stdout() -> None:

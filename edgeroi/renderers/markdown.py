@@ -12,7 +12,7 @@ from edgeroi.report import Cell, Column, Node, Report, Section, Table, Text, Tre
 #: Characters that Markdown acts on anywhere in a line, each with what is written instead.
 _INSTEAD = {char: f"\\{char}" for char in "\\`*_[]|~{}"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "$": "&#36;"}
 #: What hosts turn into mentions, references, emoji and links after Markdown is done; an invisible gap keeps them from it.
-_ACTIVE = re.compile(r"@(?=\w)|#(?=\w)|:(?=[\w+-]+:)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
+_ACTED_ON = re.compile(r"[\\`*_\[\]|~{}<>&$]|@(?=\w)|#(?=\w)|:(?=[\w+-]+:)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
 _GAP = "&#8203;"
 #: What makes a list, a heading or a rule at the start of a line.
 _LEADING = re.compile(r"^( *)(\d*)([-+=#.)])")
@@ -25,8 +25,7 @@ def render(report: Report, page: Page) -> str:
 
 def escaped(raw: str) -> str:
     """The same words with nothing in them that Markdown or its host would act on."""
-    quiet = "".join(_INSTEAD.get(char, char) for char in safe_text(raw))
-    return _ACTIVE.sub(lambda found: found.group() + _GAP, quiet)
+    return _ACTED_ON.sub(lambda found: _INSTEAD.get(found.group(), found.group() + _GAP), safe_text(raw))
 
 
 def _sentence(raw: str) -> str:
