@@ -216,7 +216,7 @@ def _metered(item: str, kind: LineKind, count: Decimal, of: str, rate: Rate, bas
 
 def _allowance_line(item: str, quantity: Decimal, rate: Rate, allowance: Allowance, basis: Basis) -> CostLine:
     free = min(quantity, allowance.a_month)
-    named = f"{item}, first {allowance.amount.normalize():f} {rate.unit} a {allowance.every} free"
+    named = f"{item}, first {rate.counted(allowance.amount)} a {allowance.every} free"
     line = _line(named, "allowance", -free, rate.usd, rate, basis)
     return replace(line, account=allowance.account, limit=allowance.a_month)
 

@@ -148,6 +148,12 @@ class Rate:
             raise EdgeroiError(f"a count of {of}s cannot be charged at a rate per {self.unit}")
         return count / size
 
+    def counted(self, units: Decimal) -> str:
+        """Billing units in the things they count: 10 units of ``1k neurons`` are ``10,000 neurons``."""
+        thing, size = UNITS[self.unit]
+        plural = "" if thing[-1].isupper() or thing.endswith("s") else "s"
+        return f"{(units * size).normalize():,f} {thing}{plural}"
+
     def portions(self, quantity: Decimal) -> Iterator[tuple[Decimal, Decimal]]:
         """``(billing units, USD each)``, bracket by bracket: the sum over brackets, never all units at the last rate."""
         done = Decimal(0)

@@ -93,7 +93,7 @@ def _checked(over: Price, row: Price, fact: Price) -> Price:
     plain = not fact.neurons
     rates = {name: rate for name in _TOKEN_RATES if (rate := getattr(row, name)) is not None and plain}
     sure = fact.confidence if plain else row.confidence
-    told = {name: replace(rate, as_of=rate.as_of or fact.as_of, confidence=sure) for name, rate in rates.items() if rate.as_of is None}
+    told = {name: replace(rate, as_of=fact.as_of, confidence=sure) for name, rate in rates.items() if rate.as_of is None}
     return replace(
         over,
         source=row.source if plain else fact.source,

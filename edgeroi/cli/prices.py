@@ -1,0 +1,123 @@
+"""``edgeroi prices list|show|diff``: what is known of prices, where each is from, and what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeroi.cli.options import FormatOption, OutputOption, ReportFormat
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from edgeroi.prices import Price, PriceBook
+
+prices = typer.Typer(name="prices", no_args_is_help=True, add_completion=False, help="List, show and compare prices.")
+
+AtOption = Annotated[str | None, typer.Option("--at", metavar="DATE", help="The day to price on, as 2026-11-22; today unless given.")]
+FileOption = Annotated[list[Path] | None, typer.Option("--file", "-f", metavar="FILE", help="A price file of yours; its rows win.")]
+
+
+@prices.command("list")
+def list_prices(
+    pattern: Annotated[
+        str | None, typer.Argument(metavar="[PATTERN]", help="Part of PROVIDER/MODEL, or a glob such as 'aws/*70b*'.")
+    ] = None,
+    at: AtOption = None,
+    file: FileOption = None,
+    form: FormatOption = ReportFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """List the offers in force on a day."""
+    from edgeroi import __version__, price_report, pricebooks
+    from edgeroi.cli.output import write_report
+    from edgeroi.errors import EdgeroiError
+
+    rows = [row for row in pricebooks.load(files=file or ()) if price_report.matches(row, pattern)]
+    if not rows:
+        raise EdgeroiError(f"no offer matches {pattern!r}", fix="edgeroi prices list without a pattern lists all of them")
+    write_report(price_report.listing(rows, _day(at), __version__), form, output)
+
+
+@prices.command("show")
+def show(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="PROVIDER/MODEL, as a scenario writes it.")],
+    at: AtOption = None,
+    batch: Annotated[bool, typer.Option("--batch", help="The batch price.")] = False,
+    service_tier: Annotated[str | None, typer.Option("--service-tier", metavar="NAME", help="The price of a service tier.")] = None,
+    file: FileOption = None,
+    form: FormatOption = ReportFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Show every rate of one offer, with its source, day, status and basis."""
+    from edgeroi import __version__, price_report, pricebooks
+    from edgeroi.cli.output import write_report
+
+    day = _day(at)
+    context = {**({"processing": "batch"} if batch else {}), **({"service_tier": service_tier} if service_tier else {})}
+    book = pricebooks.load([ref], file or ())
+    write_report(price_report.detail(_found(book, ref, day, context), book.model_rows(ref), day, __version__), form, output)
+
+
+@prices.command("diff")
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A day, or a price file.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="A later day, or another price file.")],
+    only: Annotated[str | None, typer.Option("--only", metavar="PATTERN", help="Offers that match, as for list.")] = None,
+    form: FormatOption = ReportFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Tell what changed between two days, or between two price files."""
+    from edgeroi import __version__, price_report
+    from edgeroi.cli.output import write_report
+
+    (was, before), (now, after) = _side(old), _side(new)
+    found = price_report.changes(_only(was, only), _only(now, only), before, after)
+    write_report(price_report.difference(found, old, new, __version__), form, output)
+
+
+def _found(book: PriceBook, ref: str, day: date, context: dict[str, str]) -> Price:
+    """The price in force, or the last one of a model that is no longer served: looking at it is no use of it."""
+    from edgeroi.prices import Retired
+
+    try:
+        return book.find(ref, day, context)
+    except Retired as error:
+        return error.price.noting(error.message)
+
+
+def _side(side: str) -> tuple[PriceBook, date]:
+    """A day of the whole book, or a price file as it stands today."""
+    from edgeroi import pricebooks
+    from edgeroi.pricebooks import catalogue
+    from edgeroi.prices import PriceBook
+
+    if not Path(side).exists():
+        return pricebooks.load(), _day(side)
+    rows = catalogue.read(side)
+    return PriceBook({provider: tuple(r for r in rows if r.provider == provider) for provider in {row.provider for row in rows}}), _day(
+        None
+    )
+
+
+def _only(book: PriceBook, pattern: str | None) -> PriceBook:
+    from dataclasses import replace
+
+    from edgeroi.price_report import matches
+
+    return replace(book, rows={provider: tuple(row for row in rows if matches(row, pattern)) for provider, rows in book.rows.items()})
+
+
+def _day(text: str | None) -> date:
+    from datetime import UTC, date, datetime
+
+    from edgeroi.errors import EdgeroiError
+
+    if text is None:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise EdgeroiError(f"{text!r} is neither a day nor a file", fix="write a day as 2026-11-22") from None
