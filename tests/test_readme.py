@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import importlib.util
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -104,6 +107,36 @@ def test_two_commands_set_up_and_ci_runs_both() -> None:
 
 def test_the_readme_shows_commands_at_all() -> None:
     assert any(block.command.startswith("edgeroi ") and block.output for block in shown(README))
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------------------
+
+
+def drawing() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_draw", ROOT / "docs" / "draw.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def words(svg: str) -> list[str]:
+    """The text of a picture; how it is drawn may differ between versions of rich."""
+    return [html.unescape(text).replace("\xa0", " ") for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+
+
+@pytest.mark.parametrize(("name", "command"), sorted(drawing().PICTURES.items()))
+def test_a_picture_shows_what_the_command_prints(name: str, command: tuple[str, ...]) -> None:
+    assert words((ROOT / "docs" / name).read_text()) == words(drawing().picture(command))
+    assert f"docs/{name}" in README
+
+
+def test_a_picture_fetches_nothing() -> None:
+    drawn = drawing().picture(("edgeroi", "--version"))
+    assert "edgeroi" in "".join(words(drawn))
+    assert "@font-face" not in drawn
+    assert not re.search(r"url\((?!#)", drawn)
 
 
 # --- the reader of the README is itself held to examples ---------------------------------------------------------------------
