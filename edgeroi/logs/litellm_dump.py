@@ -1,0 +1,75 @@
+"""LiteLLM records in one JSON array, or SpendLogs as a CSV dump of the proxy's table; what they mean is in ``litellm``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO, Final, Literal
+
+from edgeroi.logs.delimited import RowJudge, number, peeked, rows, source_of, typed
+from edgeroi.logs.format import Chunk, Claim, Head
+from edgeroi.logs.litellm import FIELDS, JUDGE, canonical, claim_of
+from edgeroi.logs.objects import first_objects, from_array, is_array, settled, whole
+from edgeroi.logs.reading import Reading
+from edgeroi.logs.record import Bad, Skip
+from edgeroi.logs.table import header_of, separator_of
+from edgeroi.request import COLUMNS
+from edgeroi.workload import SeenFrom
+
+_ADVICE = "write it as one record per line, which is read in bounded memory: jq -c '.[]' FILE > FILE.jsonl"
+#: Numbers in the database, and so in a dump of it; every other cell is text.
+_NUMBERS: Final = frozenset(
+    ("spend", "response_cost", "total_tokens", "prompt_tokens", "completion_tokens", "request_duration_ms")
+    + ("startTime", "endTime", "completionStartTime")
+)
+_FLAGS: Final = frozenset(("stream",))
+
+
+def _cell(name: str, cell: str) -> object:
+    if name in _FLAGS:
+        return typed("flag", cell)
+    return (number(cell) if name in _NUMBERS else cell) if cell else None
+
+
+def _row_judge(names: tuple[str, ...], reading: Reading) -> RowJudge:
+    """The judge of a dump with this header; what the user maps is a column of the dump."""
+    mapped = {column: names.index(source_of(column, reading)) for column in reading.fields if source_of(column, reading) in names}
+
+    def judge(cells: Sequence[str], reading: Reading) -> dict[str, object] | Bad | Skip:
+        values = canonical({name: _cell(name, cell) for name, cell in zip(names, cells, strict=True)})
+        if not isinstance(values, dict):
+            return values
+        said = {column: typed(COLUMNS[column], cells[place]) for column, place in mapped.items()}
+        return settled(values | dict.fromkeys(reading.fields) | said, reading)
+
+    return judge
+
+
+class LiteLLMDump:
+    """LiteLLM records in an array or a CSV dump; see the module."""
+
+    name = "litellm-dump"
+    unit = "endTime - startTime, s"
+    counted: Literal["records"] = "records"
+    hidden: tuple[str, ...] = ()
+    fields: Mapping[str, str] = FIELDS
+    seen_from: SeenFrom = "gateway"
+
+    def claim(self, head: Head, reading: Reading) -> Claim:
+        """An array of which one element is a LiteLLM record, or a header with the columns of SpendLogs."""
+        if is_array(head):
+            return claim_of(first_objects(head), reading, "element")
+        line = next(iter(head.lines(1)), b"")
+        separator = separator_of(line, ["startTime"])
+        return claim_of([dict.fromkeys(header_of(line, separator))] if separator else (), reading, "header")
+
+    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
+        """Read all records; an array has to be held whole, so above 256 MB it is refused with advice."""
+        first, stream = peeked(stream)
+        if first.startswith(b"["):
+            yield from_array(whole(stream, _ADVICE), reading, JUDGE)
+        else:
+            separator = separator_of(first, ["startTime"]) or ","
+            yield from rows(stream, reading, separator, lambda names: _row_judge(names, reading))
+
+
+FORMAT = LiteLLMDump()
