@@ -5,6 +5,7 @@ The command is really run, with colour; nothing in the picture is typed by hand,
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -38,7 +39,7 @@ def picture(command: Sequence[str]) -> str:
     text = Text("$ " + " ".join(command) + "\n", style="bold")
     text.append_text(Text.from_ansi(printed(command)))
     width = max(line.cell_len for line in text.split("\n"))
-    console = Console(record=True, width=width, file=Path(os.devnull).open("w"), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(text, no_wrap=True, overflow="ignore", crop=False)
     return console.export_svg(title="edgeroi", theme=MONOKAI, code_format=WITHOUT_FONT_FILES, unique_id="edgeroi")
 
