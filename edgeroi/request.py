@@ -8,7 +8,7 @@ Unknown is NaN, -1 or ``None``, never 0.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -171,3 +171,40 @@ class Batch:
     numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     instants: NDArray[np.int64] | None = None
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """The requests of all batches, in order, as one."""
+    if len(batches) == 1:
+        return batches[0]
+    numbers = sorted({column for batch in batches for column in batch.numbers})
+    labels = sorted({column for batch in batches for column in batch.labels})
+    dated = any(batch.instants is not None for batch in batches)
+    return Batch(
+        sum(batch.n for batch in batches),
+        np.concatenate([batch.failed for batch in batches]),
+        {column: np.concatenate([_numbers(batch, column) for batch in batches]) for column in numbers},
+        {column: _joined_labels([batch.labels.get(column) for batch in batches], batches) for column in labels},
+        np.concatenate([_instants(batch) for batch in batches]) if dated else None,
+    )
+
+
+def _numbers(batch: Batch, column: str) -> NDArray[np.float64]:
+    return batch.numbers[column] if column in batch.numbers else np.full(batch.n, np.nan)
+
+
+def _instants(batch: Batch) -> NDArray[np.int64]:
+    return np.full(batch.n, NO_INSTANT) if batch.instants is None else batch.instants
+
+
+def _joined_labels(columns: Sequence[Labels | None], batches: Sequence[Batch]) -> Labels:
+    names: dict[str, int] = {}
+    codes = []
+    for labels, batch in zip(columns, batches, strict=True):
+        if labels is None:
+            codes.append(np.full(batch.n, -1, np.int32))
+        else:
+            # The last place stands for unknown, whose code is -1.
+            places = [names.setdefault(name, len(names)) for name in labels.names]
+            codes.append(np.array([*places, -1], np.int32)[labels.codes])
+    return Labels(np.concatenate(codes), tuple(names))

@@ -256,3 +256,36 @@ def sum_tallies(tallies: Iterable[Tally]) -> Tally:
 def tally_fields() -> tuple[str, ...]:
     """The names of what a tally holds, in order; a saved profile writes them in this order."""
     return tuple(f.name for f in fields(Tally))
+
+
+#: What the rarest groups are folded into where there are too many.
+OTHER = "(other)"
+MOST_GROUPS = 2_000
+
+
+def regrouped(partial: Partial, by: tuple[str, ...]) -> Partial:
+    """The same requests by fewer columns, or in another order; raises ``ValueError`` where a column was not kept."""
+    missing = [column for column in by if column not in partial.by]
+    if missing:
+        raise ValueError(f"profile is by {partial.by}, not by {missing}")
+    places = [partial.by.index(column) for column in by]
+    tallies: dict[GroupKey, list[Tally]] = {}
+    for key, tally in partial.tallies.items():
+        tallies.setdefault(tuple(key[place] for place in places), []).append(tally)
+    return Partial(by, {key: sum_tallies(of_key) for key, of_key in tallies.items()})
+
+
+def folded(partial: Partial, most: int = MOST_GROUPS) -> Partial:
+    """The ``most`` groups with most requests; all others as one, keyed ``(other)`` in every column."""
+    if len(partial.tallies) <= most:
+        return partial
+    commonest = sorted(partial.tallies, key=lambda key: (-partial.tallies[key].requests, _sort_key(key)))
+    kept, rare = commonest[: most - 1], commonest[most - 1 :]
+    other = sum_tallies(partial.tallies[key] for key in rare)
+    return Partial(partial.by, {**{key: partial.tallies[key] for key in kept}, (OTHER,) * len(partial.by): other})
+
+
+def over_limit(lines: LineCount, limit: int | None = None) -> bool:
+    """Whether more lines were rejected than ``limit``, by default the larger of 1 % and 10; a cut last line does not count."""
+    rejected = lines.total_rejected - lines.rejected.get("truncated_tail", 0)
+    return rejected > (max(10, lines.read // 100) if limit is None else limit)

@@ -53,7 +53,7 @@ class Jsonl:
             return Claim(head.name.endswith((".jsonl", ".ndjson", ".log")), "UTF-16 text", unit, name)
         records = [record for record in map(object_of, head.lines()) if not isinstance(record, Bad)]
         if not records:
-            named = reading.mapped and head.name.endswith((".jsonl", ".ndjson"))
+            named = reading.mapped and head.name.endswith((".jsonl", ".ndjson")) and not head.data.lstrip().startswith(b"[")
             return Claim(named, "no line is a JSON object", unit, name)
         told = any("latency_ms" in values_of(record, reading) for record in records)
         return Claim(told, f"JSON lines with {latency}" if told else f"no JSON line has {latency}", unit, name)

@@ -27,7 +27,7 @@ def object_of(line: bytes) -> dict[str, Any] | Bad:
     except RecursionError:
         return Bad("too_deep", "brackets are nested too deep")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Bad("bad_json", syntax(error))
+        return Bad("out_of_range" if "out of range" in str(error) else "bad_json", syntax(error))
     if not isinstance(value, dict):
         return Bad("not_object", "the line is JSON, but no object")
     if may_repeat_a_key(line, value):

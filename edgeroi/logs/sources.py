@@ -1,0 +1,92 @@
+"""Which files were meant: paths, folders, globs and ``-``, each file once."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeroi.errors import EdgeroiError, Place, near_miss
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to read. ``named``: the user pointed at it, so it must be a log; else it was met in a folder."""
+
+    path: str
+    named: bool
+    bytes: int | None = None
+
+    @property
+    def is_stdin(self) -> bool:
+        """Whether it is the standard input."""
+        return self.path == STDIN
+
+
+def expand(paths: Sequence[str | Path]) -> tuple[Source, ...]:
+    """Every file meant, in the order given, folders and globs sorted; raises ``EdgeroiError`` for none and for one reached twice.
+
+    A path that exists is taken as it is; only then is it tried as a glob.
+    """
+    found: list[Source] = []
+    reached: dict[object, str] = {}
+    for path in map(str, paths):
+        for source in _meant(path):
+            identity = _identity(source)
+            if identity in reached:
+                raise EdgeroiError(
+                    f"{source.path!r} was already reached as {reached[identity]!r}; its lines would count twice", fix="name it once"
+                )
+            reached[identity] = source.path
+            found.append(source)
+    return tuple(found)
+
+
+def _identity(source: Source) -> object:
+    if source.is_stdin:
+        return STDIN
+    told = Path(source.path).stat()
+    return (told.st_dev, told.st_ino)
+
+
+def _meant(path: str) -> Iterator[Source]:
+    if path == STDIN:
+        yield Source(STDIN, named=True)
+    elif Path(path).exists():
+        yield from _existing(path)
+    else:
+        matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207  # absolute patterns too
+        if not matches:
+            raise _missing(path)
+        for match in matches:
+            yield from _existing(match)
+
+
+def _existing(path: str) -> Iterator[Source]:
+    if not Path(path).is_dir():
+        yield _file(path, named=True)
+        return
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            member = os.path.join(folder, name)  # noqa: PTH118  # the user's own spelling of the folder is kept
+            if Path(member).is_file():
+                yield _file(member, named=False)
+
+
+def _file(path: str, named: bool) -> Source:
+    told = Path(path).stat()
+    return Source(path, named, told.st_size if stat.S_ISREG(told.st_mode) else None)
+
+
+def _missing(path: str) -> EdgeroiError:
+    if glob.has_magic(path):
+        return EdgeroiError("no file matches", place=Place(path), fix="put the pattern in quotes if the shell should not expand it")
+    folder = Path(path).parent
+    near = near_miss(Path(path).name, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else None
+    return EdgeroiError("no such file or folder", place=Place(path), fix=f"did you mean {str(folder / near)!r}?" if near else None)
