@@ -86,7 +86,7 @@ class Traffic:
     cache_write_tokens: Range | None = None
     notes: tuple[str, ...] = ()
 
-    def load(self, world: World, egress_gb: Decimal | None = None) -> Load:
+    def load(self, world: World) -> Load:
         """The load in one world, as the invoice counts it."""
 
         def told(number: Range | None) -> Decimal | None:
@@ -98,7 +98,6 @@ class Traffic:
             told(self.output_tokens),
             told(self.cached_tokens),
             told(self.cache_write_tokens),
-            egress_gb=egress_gb,
             basis=weakest(*(number.basis for number in _ranges_in(self))),
         )
 
@@ -116,6 +115,7 @@ class Tariff:
     discount: Range | None = None
     egress_gb: Range | None = None
     egress_gb_request: Range | None = None
+    cpu_ms_request: Range | None = None
 
     def cost(self, traffic: Traffic, world: World) -> Cost:
         """The invoice of a month in one world. Raises ``Unpriced`` where the price needs what the traffic does not tell."""
@@ -127,7 +127,8 @@ class Tariff:
             Operations(decimal_of(self.hours.at(world)), decimal_of(self.usd_hour.at(world))) if self.hours and self.usd_hour else None
         )
         discount = Discount(decimal_of(self.discount.at(world))) if self.discount else None
-        load = traffic.load(world, self._egress(traffic, world))
+        cpu = decimal_of(self.cpu_ms_request.at(world)) if self.cpu_ms_request else None
+        load = replace(traffic.load(world), egress_gb=self._egress(traffic, world), cpu_ms=cpu)
         return cost_of(price, load, capacity=self.capacity, fees=fees, operations=operations, discount=discount)
 
     def _egress(self, traffic: Traffic, world: World) -> Decimal | None:
@@ -212,3 +213,13 @@ def drivers_in(*things: object) -> tuple[Range, ...]:
 def policy_name(spec: OptionSpec) -> str | None:
     """``fallback``, ``split``... where the option is a policy over others."""
     return type(spec.policy).__name__.lower() if spec.policy else None
+
+
+#: What providers add to a model's name without its being another model.
+_DRESS = ("instruct", "turbo", "fast", "fp8", "fp16", "int8", "awq", "versatile", "instant", "it", "latest", "v1:0", "meta", "batch")
+
+
+def family(model: str) -> str:
+    """A model's name without vendor, precision and serving variants: ``@cf/meta/llama-3.3-70b-instruct-fp8-fast`` -> ``llama-3.3-70b``."""
+    last = model.casefold().rsplit("/", 1)[-1].removeprefix("meta.").replace("_", ".").replace("llama3", "llama-3")
+    return "-".join(word for word in last.split("-") if word not in _DRESS)

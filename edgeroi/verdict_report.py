@@ -10,7 +10,7 @@ from edgeroi.cost import CostLine
 from edgeroi.economics import Books
 from edgeroi.gate import Finding, Outcome, total_premium
 from edgeroi.latency import Latency
-from edgeroi.option import Option
+from edgeroi.option import Option, family
 from edgeroi.prices import Unpriced
 from edgeroi.report import Cell, Column, Json, Node, Report, Row, Section, Table, Text, Tone, Tree, envelope, mark, text, usd, usd_signed
 from edgeroi.spec import Judged
@@ -174,16 +174,6 @@ def change_of(books: Books) -> str:
     model = "same model" if family(before.model) == family(after.model) else "another model"
     place = "same place" if before.placement == after.placement else f"{before.placement} to {after.placement}"
     return f"{model}, {place}"
-
-
-#: What providers add to a model's name without its being another model.
-_DRESS = ("instruct", "turbo", "fast", "fp8", "fp16", "int8", "awq", "versatile", "instant", "it", "latest", "v1:0", "meta", "batch")
-
-
-def family(model: str) -> str:
-    """A model's name without vendor, precision and serving variants: ``@cf/meta/llama-3.3-70b-instruct-fp8-fast`` -> ``llama-3.3-70b``."""
-    last = model.casefold().rsplit("/", 1)[-1].removeprefix("meta.").replace("_", ".").replace("llama3", "llama-3")
-    return "-".join(word for word in last.split("-") if word not in _DRESS)
 
 
 def _explanation(decision: Decision) -> Tree:

@@ -1,0 +1,576 @@
+"""Gathers what a scenario refers to: logs read, prices looked up, round trips found. The result is cases, ready to be judged.
+
+Measured beats stated for latency, tokens and errors; a stated volume beats the log's. Where only the baseline was measured, the
+candidate is its best case: the baseline's own requests with the whole network part gone, the same compute and no queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Literal
+
+from edgeroi.cost import Capacity
+from edgeroi.economics import Books, Stakes, net_of
+from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
+from edgeroi.estimate import Range
+from edgeroi.histogram import LatencyHistogram
+from edgeroi.latency import Latency, same_mix
+from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family, policy_name
+from edgeroi.prices import Neurons, Price, PriceBook, Rate, Unpriced, decimal_of
+from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
+from edgeroi.verdict import Case
+from edgeroi.workload import HOURS_PER_MONTH, Profile, SeenFrom, Tally, sum_tallies
+
+if TYPE_CHECKING:
+    from edgeroi.pricebooks.round_trips import RoundTrips
+
+ReadLog = Callable[[LogRef, tuple[str, ...]], Profile]
+Measure = Literal["latency", "ttft"]
+
+#: Where a cloud option is taken to stand when neither scenario nor log says.
+USUAL_REGION = "us-east"
+#: A log shorter than this says nothing about a month; one shorter than a week has not seen the days differ.
+LEAST_HOURS, WEEK_HOURS = 24.0, 168.0
+#: A week of five busy days read as seven, or the other way round.
+WEEK_FACTOR = 7 / 5
+#: Columns every log is grouped by, so that rows can be told to options.
+GROUPED_BY = ("workload", "placement", "model", "provider", "region")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the facts come from: the price book and its day, the round-trip table, and how to read a log."""
+
+    book: PriceBook
+    trips: Callable[[], RoundTrips]
+    at: date
+    read: ReadLog
+    policy: ProjectPolicy | None = None
+
+
+@dataclass(frozen=True)
+class Casefile:
+    """One scenario, gathered: its cases, the logs they rest on, and workloads the log saw at the edge that nobody covers."""
+
+    scenario: Scenario
+    cases: tuple[Case, ...]
+    profiles: tuple[Profile, ...]
+    uncovered: tuple[tuple[str, int], ...] = ()
+    source: str = ""
+
+
+def references(scenarios: Iterable[Scenario]) -> tuple[str, ...]:
+    """Every price reference the scenarios make, once."""
+    options = (option for scenario in scenarios for workload in scenario.workloads.values() for option in workload.options.values())
+    return tuple(dict.fromkeys(option.price.ref for option in options if isinstance(option.price, PriceRef)))
+
+
+def gather(scenario: Scenario, sources: Sources) -> Casefile:
+    """Read and look up everything the scenario refers to."""
+    by = _columns(scenario)
+    read: dict[LogRef, Profile] = {}
+
+    def profile(log: LogRef) -> Profile:
+        found = next((known for ref, known in read.items() if _same_rows(ref, log)), None)
+        if found is None:
+            found = read[log] = sources.read(log, by)
+        return found
+
+    gathered = tuple(_Gathering(scenario, workload, sources, profile).case() for workload in scenario.workloads.values())
+    common = profile(scenario.log) if scenario.log else None
+    uncovered = _uncovered(scenario, common) if common else ()
+    return Casefile(scenario, gathered, tuple(read.values()), uncovered, _source(scenario, tuple(read.values())))
+
+
+def _same_rows(one: LogRef, two: LogRef) -> bool:
+    return replace(one, where={}, place=None) == replace(two, where={}, place=None)
+
+
+def _columns(scenario: Scenario) -> tuple[str, ...]:
+    logs = [scenario.log, *(w.log for w in scenario.workloads.values())]
+    logs += [option.log for w in scenario.workloads.values() for option in w.options.values()]
+    asked = [column for log in logs if log for column in log.where]
+    asked += [column for w in scenario.workloads.values() for column in w.where or ()]
+    return tuple(dict.fromkeys((*GROUPED_BY, *asked)))
+
+
+def _rows(profile: Profile, where: Mapping[str, tuple[str, ...]]) -> Tally:
+    kept = (group.tally for group in profile.groups if all(group.key[column] in values for column, values in where.items()))
+    return sum_tallies(kept)
+
+
+def _uncovered(scenario: Scenario, profile: Profile) -> tuple[tuple[str, int], ...]:
+    """Workloads with rows at the edge that no ``runs_on`` at the edge covers, with their requests."""
+    covered = {name for name, w in scenario.workloads.items() if w.runs_on and w.options[w.runs_on].placement in EDGE}
+    seen: dict[str, int] = {}
+    for group in profile.groups:
+        if group.key["placement"] in EDGE and group.key["workload"] not in covered:
+            name = group.key["workload"] or "(no workload)"
+            seen[name] = seen.get(name, 0) + group.tally.requests
+    return tuple(sorted(seen.items()))
+
+
+def _source(scenario: Scenario, profiles: tuple[Profile, ...]) -> str:
+    """``24 Oct-21 Nov, 28 d · 12.3 M requests · unsampled · seen from gateway``."""
+    if not profiles:
+        return "no log: latencies as stated"
+    total = sum_tallies(profile.total for profile in profiles)
+    said = [span_words(total), f"{total.requests:,} requests"]
+    sampling = scenario.sampling if scenario.sampling is not None else profiles[0].sampling
+    said.append("unsampled" if sampling == 1 else f"sampled {sampling:.3g}" if isinstance(sampling, float) else "tail-sampled")
+    vantage = scenario.seen_from or profiles[0].seen_from
+    said.append(f"seen from {vantage}" if vantage else "vantage unknown")
+    return " · ".join(part for part in said if part)
+
+
+def span_words(tally: Tally) -> str:
+    """``24 Oct-21 Nov, 28 d`` in UTC; that there are no timestamps where there are none."""
+    if tally.first_ns is None or tally.last_ns is None:
+        return "no timestamps"
+    first, last = (datetime.fromtimestamp(ns / 1e9, UTC) for ns in (tally.first_ns, tally.last_ns))
+    days = (last - first).total_seconds() / 86400
+    return f"{first.day} {first:%b}-{last.day} {last:%b}, {days:.0f} d" if days >= 1 else f"{first.day} {first:%b}, {days * 24:.1f} h"
+
+
+@dataclass(frozen=True)
+class _Gathering:
+    """One workload on its way to a case."""
+
+    scenario: Scenario
+    spec: WorkloadSpec
+    sources: Sources
+    profile: Callable[[LogRef], Profile]
+
+    # ---- the log ----
+
+    @property
+    def log(self) -> LogRef | None:
+        return self.spec.log or self.scenario.log
+
+    @property
+    def own_rows(self) -> Mapping[str, tuple[str, ...]]:
+        """Which rows of the common log are this workload's."""
+        return self.spec.where if self.spec.where is not None else {"workload": (self.spec.name,)}
+
+    def rows(self, extra: Mapping[str, tuple[str, ...]] | None = None) -> Tally | None:
+        """The workload's rows of the common log; ``None`` without one. Raises where the log holds other workloads only."""
+        if self.log is None:
+            return None
+        profile = self.profile(self.log)
+        found = _rows(profile, {**self._workload_filter(profile), **self.log.where, **(extra or {})})
+        if not found.requests and not extra:
+            known = sorted({group.key["workload"] for group in profile.groups} - {None}, key=str)
+            names = [str(name) for name in known]
+            raise EdgeroiError(
+                f"the log holds no request of workload {self.spec.name!r}",
+                place=self.spec.place,
+                key=f"workloads.{self.spec.name}",
+                fix=did_you_mean(self.spec.name, names) if names else "say which rows are its own: where: {model: ...}",
+            )
+        return found
+
+    def _workload_filter(self, profile: Profile) -> Mapping[str, tuple[str, ...]]:
+        told = any(group.key["workload"] is not None for group in profile.groups)
+        return self.own_rows if told or self.spec.where is not None else {}
+
+    @property
+    def vantage(self) -> SeenFrom | None:
+        if self.scenario.seen_from or self.log is None:
+            return self.scenario.seen_from
+        return self.profile(self.log).seen_from
+
+    def option_rows(self, option: OptionSpec) -> Tally | None:
+        """The requests that were measured at an option; ``None`` where none were."""
+        if option.log:
+            profile = self.profile(option.log)
+            told = {group.key["workload"] for group in profile.groups}
+            own = self.own_rows if self.spec.name in told or self.spec.where is not None else {}
+            found = _rows(profile, {**own, **option.log.where})
+        elif self.log is not None and option.policy is None:
+            found = self._common_rows(option)
+        else:
+            return None
+        return found if found.requests else None
+
+    def _common_rows(self, option: OptionSpec) -> Tally:
+        """Rows of the common log by placement; those that say none, or a model no option names, belong to the baseline."""
+        assert self.log is not None
+        profile = self.profile(self.log)
+        filters = {**self._workload_filter(profile), **self.log.where}
+        groups = [group for group in profile.groups if all(group.key[column] in values for column, values in filters.items())]
+        here = [g for g in groups if g.key["placement"] == option.placement]
+        is_baseline = option.name == self.spec.baseline
+        if is_baseline and option.placement not in EDGE:
+            here = here or [g for g in groups if g.key["placement"] not in EDGE]
+        rivals = [other for other in self.spec.options.values() if other.placement == option.placement and other.name != option.name]
+        if rivals:
+            named = [g for g in here if g.key["model"] and option.model and family(g.key["model"]) == family(option.model)]
+            here = named or (here if is_baseline else [])
+        return sum_tallies(group.tally for group in here)
+
+    # ---- traffic ----
+
+    def traffic(self) -> tuple[Traffic, str | None]:
+        """Volume and tokens, and why the volume is unknown where it is."""
+        rows = self.rows()
+        requests, unknown = self._requests(rows)
+        stated = self.spec.tokens
+        tokens = {"input": stated.input, "output": stated.output, "cached": stated.cached, "cache_write": stated.cache_write}
+        columns = {"input": "input_tokens", "output": "output_tokens", "cached": "cached_tokens", "cache_write": "cache_write_tokens"}
+        told = {part: self._tokens(rows, columns[part], tokens[part]) for part in tokens}
+        return Traffic(requests, told["input"], told["output"], told["cached"], told["cache_write"]), unknown
+
+    def _tokens(self, rows: Tally | None, column: str, stated: Range | None) -> Range | None:
+        measured = rows.mean(column) if rows else None
+        return stated if measured is None else Range.point(measured, f"{self.spec.name}.tokens.{column}", "measured")
+
+    def _requests(self, rows: Tally | None) -> tuple[Range, str | None]:
+        name = f"{self.spec.name}.requests"
+        if self.spec.requests:
+            return self.spec.requests, None
+        if rows is None:
+            return Range.point(0.0), "requests a month are not stated and there is no log"
+        if self.scenario.sampling == "tail":
+            return Range.point(0.0), "a tail-sampled log does not tell the volume: state requests"
+        assert self.log is not None
+        profile = self.profile(self.log)
+        hours = profile.span_hours
+        if hours is None or hours < LEAST_HOURS:
+            short = "has no timestamps" if hours is None else f"spans {hours:.1f} h, less than a day"
+            return Range.point(0.0), f"too little data: the log {short}; state requests"
+        sampling = self.scenario.sampling or profile.sampling
+        month = rows.requests / sampling / hours * HOURS_PER_MONTH
+        if hours < WEEK_HOURS:
+            why = f"{hours / 24:.1f} days do not show how the days of a week differ"
+            return Range(month, month / WEEK_FACTOR, month * WEEK_FACTOR, name, "triangular", "measured", why), None
+        return Range.point(month, name, "measured"), None
+
+    # ---- latency ----
+
+    def leg(self, option: OptionSpec) -> Leg | None:
+        """The user's part of the network to an option: stated, or by where the users are; ``None`` where neither is known."""
+        if option.rtt:
+            return Leg(((1.0, option.rtt),), option.round_trips, "assumed", "stated")
+        if option.placement == "device":
+            return Leg(((1.0, Range.point(0.0)),), option.round_trips, "modelled", "on the device")
+        if not self.scenario.users_in:
+            return None
+        region = option.region or ("edge" if option.placement == "edge" else USUAL_REGION)
+        between = self.sources.trips().between
+        rtts = tuple((share, between(user, region)) for user, share in self.scenario.users_in.items())
+        note = "" if option.region or option.placement == "edge" else f"{option.name}: its region is not stated, taken as {USUAL_REGION}"
+        return Leg(rtts, option.round_trips, "assumed" if note else "listed", note)
+
+    def timing(self, option: OptionSpec, measure: Measure) -> Timing | None:
+        """What is known of one measure of an option, measured before stated."""
+        rows = self.option_rows(option)
+        if rows is not None and self.scenario.sampling != "tail" and (sample := _sample(rows, measure)).n:
+            return Timing(Latency.of(sample, rows.error_ratio or 0.0), leg=self._outer_leg(option), basis="measured")
+        return self._stated(option, measure)
+
+    def _outer_leg(self, option: OptionSpec) -> Leg | None:
+        """The leg a gateway's or a server's log does not contain."""
+        return self.leg(option) if self.vantage in ("gateway", "server") else None
+
+    def _stated(self, option: OptionSpec, measure: Measure) -> Timing | None:
+        whole, service = (option.latency, option.service) if measure == "latency" else (option.ttft, option.service_ttft)
+        stated: StatedLatency | None = whole or service
+        if stated is None:
+            return None
+        origin = option.origin_calls or (self.spec.origin_calls if option.placement in EDGE else None)
+        return Timing(None, stated, option.errors, None if whole else self.leg(option), option.cold_start, origin, "assumed")
+
+    def best_case(self, option: OptionSpec, baseline: OptionSpec, measure: Measure) -> Timing | str:
+        """The baseline with its whole network part gone, or why that is not known."""
+        leg = Leg(((1.0, option.rtt),), option.round_trips) if option.rtt else None
+        rows = self.option_rows(baseline)
+        if rows is None or not (sample := _sample(rows, measure)).n:
+            stated = self._stated(baseline, measure)
+            if stated is None or (stated.leg is None and option.placement in EDGE):
+                return f"nobody measured or stated the latency of {option.name}, nor the network part of {baseline.name}"
+            return replace(stated, leg=leg, cold=None, origin=self.spec.origin_calls, basis="best_case")
+        failing = rows.error_ratio or 0.0
+        served = rows.served if measure == "latency" else rows.ttft_served
+        if served.n:
+            return self._best(Latency.of(served, failing, "best_case"), leg)
+        known = self.leg(baseline)
+        if self.vantage in ("gateway", "server") and known:
+            return self._best(Latency.of(sample, failing).on("best_case"), leg)
+        if self.vantage == "client" and known:
+            return self._best(Latency.of(sample, failing).shifted(-known.mean_ms({})).on("best_case"), leg)
+        if self.vantage is None:
+            return "vantage unknown: say where the log measured (seen_from), and where the users are (users_in)"
+        return f"the log does not tell the network part: say where the users are (users_in), or the rtt of {baseline.name}"
+
+    def _best(self, sample: Latency, leg: Leg | None) -> Timing:
+        return Timing(sample, leg=leg, origin=self.spec.origin_calls, basis="best_case")
+
+    # ---- options ----
+
+    def option(self, spec: OptionSpec) -> Option:
+        """One option, resolved."""
+        tariff, unpriced, notes = self._tariff(spec)
+        common = Option(
+            spec.name,
+            spec.placement or "policy",
+            spec.model_name,
+            spec.region,
+            tariff,
+            unpriced,
+            migration=spec.migration,
+            assume=spec.assume,
+            quality=self._quality(spec),
+            origin_calls=spec.origin_calls or (self.spec.origin_calls if spec.placement in EDGE else None),
+            policy=policy_name(spec),
+            place=spec.place or self.spec.place,
+            notes=notes,
+        )
+        return self._timed(common, spec)
+
+    def _quality(self, spec: OptionSpec) -> Range | None:
+        rows = self.option_rows(spec)
+        measured = rows.mean("quality") if rows else None
+        return spec.quality if measured is None else Range.point(measured, f"options.{spec.name}.quality", "measured")
+
+    def _timed(self, option: Option, spec: OptionSpec) -> Option:
+        if spec.policy:
+            return replace(option, unknown_latency="policies are not evaluated by this version")
+        rows = self.option_rows(spec)
+        measured = rows is not None and rows.latency.n > 0 and self.scenario.sampling != "tail"
+        e2e, ttft = self.timing(spec, "latency"), self.timing(spec, "ttft")
+        if e2e or ttft:
+            return replace(option, e2e=e2e, ttft=ttft, measured=measured)
+        if spec.name == self.spec.baseline or spec.placement not in EDGE:
+            return replace(option, unknown_latency=f"nobody measured or stated the latency of {spec.name}")
+        baseline = self.spec.options[self.spec.baseline]
+        found, first = self.best_case(spec, baseline, "latency"), self.best_case(spec, baseline, "ttft")
+        e2e, ttft = (best if isinstance(best, Timing) else None for best in (found, first))
+        unknown = found if isinstance(found, str) else None
+        return replace(option, e2e=e2e, ttft=ttft, best_case=bool(e2e or ttft), unknown_latency=unknown)
+
+    # ---- prices ----
+
+    def _tariff(self, spec: OptionSpec) -> tuple[Tariff | None, str | None, tuple[str, ...]]:
+        """What the option charges, or why nobody knows, and what should be said about the price."""
+        try:
+            price, ranged = self._price(spec)
+        except Unpriced as why:
+            return None, why.message, ()
+        if price is None:
+            return None, f"{spec.name} states no price", ()
+        tariff = Tariff(
+            price,
+            ranged,
+            _capacity(spec),
+            tuple((fee.item, fee.usd_month, self._account(spec) if fee.per_account else None) for fee in spec.fixed),
+            spec.operations.hours if spec.operations else None,
+            spec.operations.rate if spec.operations else None,
+            spec.discount or self._policy_discount(spec),
+            spec.egress.volume if spec.egress else None,
+            spec.egress.per_request if spec.egress else None,
+            spec.cpu,
+        )
+        return tariff, None, price.notes
+
+    def _account(self, spec: OptionSpec) -> str:
+        return spec.price.provider if isinstance(spec.price, PriceRef) else spec.name
+
+    def _policy_discount(self, spec: OptionSpec) -> Range | None:
+        return self.sources.policy.discounts.get(self._account(spec)) if self.sources.policy else None
+
+    def _price(self, spec: OptionSpec) -> tuple[Price | None, Mapping[str, Range]]:
+        if isinstance(spec.price, PriceRef):
+            price: Price | None = self.sources.book.find(spec.price.ref, self.sources.at, spec.price.context, place=spec.price.place)
+            ranged: dict[str, Range] = {}
+        elif spec.price:
+            price, ranged = _stated_price(spec.name, spec.price)
+        else:
+            price, ranged = None, {}
+        if spec.capacity and spec.capacity.gpu:
+            price, ranged = _with(price, spec.name, "server_hour", "server-hour", spec.capacity.gpu, ranged)
+        if spec.egress and spec.egress.price:
+            price, ranged = _with(price, spec.name, "egress_gb", "GB", spec.egress.price, ranged)
+        if price is None and spec.fixed:
+            free = Rate(decimal_of(0), "request", "stated: fixed fees only", basis="assumed")
+            price = Price("stated", spec.name, request=free, basis="assumed")
+        return price, ranged
+
+    # ---- the case ----
+
+    def case(self) -> Case:
+        """The workload, ready to be judged."""
+        traffic, unknown = self.traffic()
+        options: Mapping[str, Option] = {name: self.option(spec) for name, spec in self.spec.options.items()}
+        baseline = options[self.spec.baseline]
+        judge = self._judge(options)
+        stakes = self._stakes(traffic, judge, options)
+        name = self._candidate(options, baseline, stakes, unknown)
+        options, doubts = self._comparable(options, baseline.name, name, judge)
+        books = Books(stakes, options[baseline.name], options[name])
+        return Case(
+            self.scenario.name,
+            self.spec.name,
+            options,
+            baseline.name,
+            name,
+            books,
+            self.spec.runs_on,
+            self.spec.needs,
+            doubts,
+            unknown,
+            self._cheapest_same_model(books, unknown),
+            self.scenario.file,
+            self.spec.place,
+            self._notes(options),
+        )
+
+    def _judge(self, options: Mapping[str, Option]) -> Judged:
+        """TTFT for streamed answers that people read, where it is known; e2e otherwise."""
+        if self.spec.judge:
+            return self.spec.judge
+        if self.spec.users in ("machines", "nobody") or options[self.spec.baseline].ttft is None:
+            return "e2e"
+        rows = self.option_rows(self.spec.options[self.spec.baseline])
+        if rows is not None and rows.streamed.n:
+            return "ttft" if rows.streamed.total * 2 > rows.streamed.n else "e2e"
+        return "ttft"
+
+    def _stakes(self, traffic: Traffic, judge: Judged, options: Mapping[str, Option]) -> Stakes:
+        fastest = [timing.at({}).quantile(0.5) for option in options.values() if (timing := option.timing(judge))]
+        return Stakes(
+            traffic,
+            judge,
+            self.spec.value,
+            None if self.spec.users in ("machines", "nobody") else self.spec.felt,
+            self.spec.felt,
+            self.spec.part_of,
+            self.spec.quality_value,
+            min(fastest, default=None),
+        )
+
+    def _candidate(self, options: Mapping[str, Option], baseline: Option, stakes: Stakes, unknown: str | None) -> str:
+        """What the change proposes; where it proposes nothing, the best edge, or the best other option."""
+        if self.spec.runs_on and self.spec.runs_on != baseline.name:
+            if options[self.spec.runs_on].policy:
+                raise EdgeroiError(
+                    f"{self.spec.runs_on} is a policy, and this version does not evaluate policies yet",
+                    place=self.scenario.place(f"workloads.{self.spec.name}.runs_on"),
+                    key="runs_on",
+                    fix="name one of the options it is made of",
+                )
+            return self.spec.runs_on
+        others = [name for name, option in options.items() if name != baseline.name and not option.policy]
+        if not others:
+            said = f"workload {self.spec.name!r} has nothing to compare {baseline.name!r} with"
+            raise EdgeroiError(said, place=self.spec.place, fix="name a second option")
+        edges = [name for name in others if options[name].at_edge] or others
+
+        def net(name: str) -> float:
+            found = None if unknown else net_of(Books(stakes, baseline, options[name]))
+            return float("-inf") if found is None else found
+
+        return max(edges, key=net)
+
+    def _comparable(
+        self, options: Mapping[str, Option], baseline: str, candidate: str, judge: Judged
+    ) -> tuple[Mapping[str, Option], tuple[str, ...]]:
+        """Two measured samples brought to one mix, and why they should still not be held against each other."""
+        before, after = (self.option_rows(self.spec.options[name]) for name in (baseline, candidate))
+        if before is None or after is None or not (options[baseline].measured and options[candidate].measured):
+            return options, ()
+        doubts = []
+        if self.vantage is None and (self.spec.options[candidate].log is None):
+            doubts.append("vantage unknown: say where the log measured (seen_from)")
+        measure: Measure = "ttft" if judge == "ttft" else "latency"
+        one, two, mix = same_mix(before, after, measure)
+        if not mix.comparable:
+            return options, (*doubts, mix.notes[-1])
+        if mix.reweighted:
+            options = {
+                **options,
+                baseline: _resampled(options[baseline], judge, one),
+                candidate: _resampled(options[candidate], judge, two),
+            }
+        said = mix.notes if mix.reweighted else ()
+        return {**options, candidate: replace(options[candidate], notes=(*options[candidate].notes, *said))}, tuple(doubts)
+
+    def _cheapest_same_model(self, books: Books, unknown: str | None) -> tuple[str, float] | None:
+        """The cheapest row of the book that serves the candidate's model off the edge, and what it costs less; the baseline apart."""
+        candidate, baseline = books.candidate, books.baseline
+        if not candidate.at_edge or candidate.model is None or candidate.tariff is None or unknown:
+            return None
+        if baseline.model and family(baseline.model) == family(candidate.model):
+            return None
+        cost = books.candidate_cost.usd_month
+        found: dict[str, float] = {}
+        for row in self.sources.book:
+            if family(row.model) != family(candidate.model) or row.placement in EDGE or row.context or not row.charges_tokens:
+                continue
+            try:
+                price = self.sources.book.find(row.reference, self.sources.at)
+                less = float(cost - Tariff(price).cost(books.stakes.traffic, {}).usd_month)
+            except (EdgeroiError, NoAnswer):
+                continue
+            if less > 0:
+                found[row.reference] = less
+        return max(found.items(), key=lambda row: row[1], default=None)
+
+    def _notes(self, options: Mapping[str, Option]) -> tuple[str, ...]:
+        legs = (leg.note for spec in self.spec.options.values() if spec.policy is None and (leg := self.leg(spec)))
+        own = (f"{name}: {note}" for name, option in options.items() for note in option.notes)
+        return tuple(dict.fromkeys(note for note in (*legs, *own) if note and note not in ("stated", "on the device")))
+
+
+def _sample(rows: Tally, measure: Measure) -> LatencyHistogram:
+    return rows.latency if measure == "latency" else rows.ttft
+
+
+def _resampled(option: Option, judge: Judged, latency: Latency) -> Option:
+    timing = option.timing(judge)
+    assert timing is not None
+    mixed = replace(timing, sample=latency)
+    return replace(option, ttft=mixed) if judge == "ttft" else replace(option, e2e=mixed)
+
+
+def _capacity(spec: OptionSpec) -> Capacity | None:
+    if spec.capacity is None:
+        return None
+    throughput = spec.capacity.throughput
+    return Capacity(spec.capacity.servers, decimal_of(throughput.likely) if throughput else None, spec.capacity.sites)
+
+
+#: Field of a stated price -> field and unit of ``Price``.
+_STATED_RATES: Mapping[str, tuple[str, str]] = {
+    "input": ("input", "Mtok"),
+    "cached": ("cached", "Mtok"),
+    "cache_write": ("cache_write", "Mtok"),
+    "output": ("output", "Mtok"),
+    "request": ("request", "request"),
+    "gpu": ("server_hour", "server-hour"),
+}
+
+
+def _stated_price(option: str, stated: StatedPrice) -> tuple[Price | None, dict[str, Range]]:
+    price: Price | None = None
+    ranged: dict[str, Range] = {}
+    for key, (name, unit) in _STATED_RATES.items():
+        number = getattr(stated, key)
+        if number is not None:
+            price, ranged = _with(price, option, name, unit, number, ranged)
+    if stated.neurons and stated.neurons_input:
+        rate = Rate(decimal_of(stated.neurons.likely), "1k neurons", basis="assumed")
+        out = decimal_of(stated.neurons_output.likely) if stated.neurons_output else None
+        neurons = Neurons(decimal_of(stated.neurons_input.likely), out, rate, basis="assumed")
+        price = replace(price or Price("stated", option, basis="assumed"), neurons=neurons)
+    return price, ranged
+
+
+def _with(
+    price: Price | None, option: str, name: str, unit: str, number: Range, ranged: Mapping[str, Range]
+) -> tuple[Price, dict[str, Range]]:
+    """The price with one more stated rate; a rate with a range is remembered as a driver."""
+    own: dict[str, Rate] = {name: Rate(decimal_of(number.likely), unit, basis="assumed")}
+    stated = replace(price or Price("stated", option, basis="assumed"), **own)  # type: ignore[arg-type]
+    return stated, {**ranged, **({} if number.is_point else {name: number})}
