@@ -108,7 +108,7 @@ def check_references(options: Mapping[str, OptionSpec], top: Section) -> None:
         for part in option.policy.parts if option.policy else ():
             if part not in names:
                 _refuse_at(top, option, f"options.{name}", f"no option {part!r}", did_you_mean(part, names))
-        if loop := _loop(name, options, ()):
+        if (loop := _loop(name, options, ())) and name == min(loop):  # each circle is told once
             _refuse_at(top, option, f"options.{name}", f"the policy leads back to itself: {' -> '.join(loop)}", "break the circle")
 
 

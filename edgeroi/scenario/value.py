@@ -77,7 +77,7 @@ def _keys(model: type[ValueModel]) -> dict[str, Field[Any]]:
 
 def _homes() -> Mapping[str, str]:
     """For a model's key that stands without its model: where it belongs."""
-    return {key: f"write `{name}: {{{key}: ...}}`" for name in model_names() if name != SHORT for key in _keys(model_named(name))}
+    return {key: f"write `{name}: {{{key}: ...}}`" for name in model_names() for key in _keys(model_named(name))}
 
 
 def _built(model: type[ValueModel], section: Section, said: Mapping[str, str | None]) -> ValueModel | None:

@@ -14,7 +14,7 @@ from edgeroi.scenario.section import Section, choice_of, scalar_of, stated_or, t
 from edgeroi.scenario.value import read_value
 from edgeroi.spec import LogRef, Needs, OptionSpec, Placement, PriceRef, Tokens, WorkloadSpec
 from edgeroi.units import LATENCY, MONTHLY, PER_REQUEST, REQUEST_RATE, TOKENS
-from edgeroi.yamltree import Scalar
+from edgeroi.yamltree import Listing, Scalar
 
 
 def workload_of(section: Section, name: str, options: Mapping[str, OptionSpec], log: LogRef | None, folder: Path) -> WorkloadSpec | None:
@@ -77,7 +77,7 @@ def _demand_log(section: Section, log: LogRef | None) -> None:
 def _chosen(section: Section, options: Mapping[str, OptionSpec], own: Mapping[str, OptionSpec]) -> Mapping[str, OptionSpec]:
     names = section.words("options")
     if names is None:
-        return {} if own or section.has("options") else _all_of(section, options)
+        return {} if own or section.has("options", "now", "edge") else _all_of(section, options)
     for name in names:
         if name in own:
             section.refuse("options", f"{name!r} is an option of this workload and of the scenario", f"drop `{name}:` or rename one")
@@ -100,7 +100,12 @@ def _all_of(section: Section, options: Mapping[str, OptionSpec]) -> Mapping[str,
 
 
 def _one_of(section: Section, key: str, served: Mapping[str, OptionSpec]) -> str | None:
-    return section.read(key, lambda node: choice_of(node, tuple(served)) if served else scalar_of(node).text)
+    """One of the options, those among them that were refused for their own mistakes."""
+    refused = tuple(name for name in ("now", "edge") if section.has(name) and name not in served)
+    listed = section.table.get("options")
+    named = tuple(item.text for item in listed.items if isinstance(item, Scalar)) if isinstance(listed, Listing) else ()
+    names = tuple(dict.fromkeys((*served, *refused, *named)))
+    return section.read(key, lambda node: choice_of(node, names) if names else scalar_of(node).text)
 
 
 def _baseline(section: Section, served: Mapping[str, OptionSpec]) -> str | None:
