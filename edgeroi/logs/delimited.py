@@ -7,19 +7,18 @@ Counted in records: the header is skipped, blank lines are blank, a fault costs 
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
 from edgeroi.errors import InternalFault, did_you_mean
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.lines import BOM
+from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake, Skip
-from edgeroi.logs.stream import Prefixed
+from edgeroi.logs.stream import Damage, damage_of
 from edgeroi.logs.table import SEPARATORS, Record, header_of, records_in, separator_of
 from edgeroi.request import COLUMNS
 
@@ -54,58 +53,73 @@ def source_of(column: str, reading: Reading) -> str:
     return ".".join(mapped.path) if mapped else column
 
 
-def rows(stream: BinaryIO, reading: Reading, separator: str, judging: Callable[[tuple[str, ...]], RowJudge]) -> Iterator[Chunk]:
-    """All records of a file, a chunk for each block of it; ``judging`` makes the judge once the header is known.
+#: Makes the judge of a table from the names in its header.
+Judging = Callable[[tuple[str, ...]], RowJudge]
+
+
+def rows(stream: BinaryIO, begun: bytes, reading: Reading, separator: str, judging: Judging) -> Iterator[Chunk]:
+    """All records of a file, a chunk for each block of it. ``begun``: what was read of the stream already.
 
     Raises ``InternalFault`` if the records' lines are not all the lines there are, by a count of newlines.
     """
-    seen, took, rest = NewlineCount(), 0, b""
-    table: _Table | None = None
-    for piece, last in _with_last(pieces(stream.read, seen.see)):
-        intake, text = Intake(reading), rest + piece.data
+    newlines, rest, waiting = NewlineCount(), b"", [begun]
+    table = _Table(judging, separator)
+    for piece, last in _with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), newlines.see)):
         if piece.too_long:
-            intake.reject(1, "line_too_long", "the line is longer than 16 MiB", piece.data)
-            took, rest = took + 1, b""
-            yield intake.chunk(1)
+            yield table.too_long(reading, piece.data)
             continue
-        if table is None:
-            table = _Table(judging, separator)
-        used, read = table.take(intake, text, last)
-        took, rest = took + used, _lines_after(text, used)
-        yield intake.chunk(read)
-    if took != seen.newlines + seen.ends_open:
-        raise InternalFault(f"{took} lines in records, {seen.newlines + seen.ends_open} in the file")
+        cut = damage_of(stream) if last else None
+        chunk, used = table.take(reading, rest + piece.data, last, cut)
+        rest = _lines_after(rest + piece.data, used)
+        yield chunk
+    if table.lines != newlines.newlines + newlines.ends_open:
+        raise InternalFault(f"{table.lines} lines in records, {newlines.newlines + newlines.ends_open} in the file")
 
 
 @dataclass(slots=True)
 class _Table:
-    """A header, once met, and the judge of the records below it."""
+    """A header, once met, and the judge of the records below it; ``lines`` and ``records`` were taken so far."""
 
-    judging: Callable[[tuple[str, ...]], RowJudge]
+    judging: Judging
     separator: str
     width: int | None = None
     judge: RowJudge | None = None
+    lines: int = 0
+    records: int = 0
 
-    def take(self, intake: Intake, text: bytes, last: bool) -> tuple[int, int]:
-        """Judge the records of complete lines; ``(lines, records)`` that were taken, the rest waits for more."""
-        lines, read = 0, 0
+    def take(self, reading: Reading, text: bytes, last: bool, cut: Damage | None) -> tuple[Chunk, int]:
+        """The records of complete lines, and how many lines they take; the others wait for more.
+
+        ``cut``: the stream ends inside the last line. Rejects are placed by records, as those before them are counted.
+        """
+        intake, before, started = Intake(reading), self.lines, self.records
         if self.judge is None:
-            lines = read = self._header(intake, text)
-        for record in records_in(_lines_after(text, lines) if lines else text, self.separator, self.width, last):
-            self._record(intake, record, lines)
-            lines, read = lines + record.lines, read + 1
-        return lines, read
+            self._header(intake, text)
+        first = self.lines
+        for record in records_in(_lines_after(text, first - before), self.separator, self.width, last):
+            self.lines, self.records = self.lines + record.lines, self.records + 1
+            if cut is not None and self.lines - before == text.count(b"\n") + 1:
+                record = replace(record, reason=cut.reason, detail="the stream ends inside this record")
+            self._record(intake, record, first - started)
+        return intake.chunk(self.records - started), self.lines - before
 
-    def _header(self, intake: Intake, text: bytes) -> int:
+    def too_long(self, reading: Reading, start: bytes) -> Chunk:
+        """One line that is not looked into."""
+        intake = Intake(reading)
+        intake.reject(1 + self.lines - self.records, "line_too_long", f"the line is longer than {LONGEST_LINE >> 20} MiB", start)
+        self.lines, self.records = self.lines + 1, self.records + 1
+        return intake.chunk(1)
+
+    def _header(self, intake: Intake, text: bytes) -> None:
         """The lines down to the header's, all of them blank but the last."""
-        for number, line in enumerate(text.split(b"\n"), 1):
+        for line in text.removesuffix(b"\n").split(b"\n"):
+            self.lines, self.records = self.lines + 1, self.records + 1
             if line.strip(b" \t\r") not in (b"", BOM):
                 names = header_of(line.removeprefix(BOM), self.separator)
                 self.width, self.judge = len(names), self.judging(names)
                 intake.skip("header")
-                return number
+                return
             intake.blank += 1
-        return number
 
     def _record(self, intake: Intake, record: Record, before: int) -> None:
         if record.reason is not None:
@@ -184,24 +198,23 @@ class Delimited:
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """Read all records; the separator is the one under which the header names the latency column."""
-        first, stream = peeked(stream)
+        first, begun = peeked(stream)
         separator = separator_of(first, [source_of("latency_ms", reading)]) or ","
-        yield from rows(stream, reading, separator, lambda names: _plain(names, reading))
+        yield from rows(stream, begun, reading, separator, lambda names: _plain(names, reading))
 
 
 def _wanted(reading: Reading) -> set[str]:
     return {source_of(column, reading) for column in reading.columns}
 
 
-def peeked(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
-    """The first line that is not blank, and the stream as it was before."""
-    first = b""
+def peeked(stream: BinaryIO) -> tuple[bytes, bytes]:
+    """The first line that is not blank, and all that had to be read for it."""
+    begun = b""
     while block := stream.read(1 << 16):
-        first += block
-        if b"\n" in first.removeprefix(BOM).lstrip():
+        begun += block
+        if b"\n" in begun.removeprefix(BOM).lstrip():
             break
-    line = first.removeprefix(BOM).lstrip().split(b"\n", 1)[0]
-    return line, io.BufferedReader(Prefixed(first, stream), 1 << 16)
+    return begun.removeprefix(BOM).lstrip().split(b"\n", 1)[0], begun
 
 
 FORMAT = Delimited()

@@ -18,8 +18,8 @@ from edgeroi.workload import SeenFrom
 _ADVICE = "write it as one record per line, which is read in bounded memory: jq -c '.[]' FILE > FILE.jsonl"
 #: Numbers in the database, and so in a dump of it; every other cell is text.
 _NUMBERS: Final = frozenset(
-    ("spend", "response_cost", "total_tokens", "prompt_tokens", "completion_tokens", "request_duration_ms")
-    + ("startTime", "endTime", "completionStartTime")
+    ("spend", "response_cost", "total_tokens", "prompt_tokens", "completion_tokens", "request_duration_ms",
+     "startTime", "endTime", "completionStartTime")
 )
 _FLAGS: Final = frozenset(("stream",))
 
@@ -64,12 +64,12 @@ class LiteLLMDump:
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """Read all records; an array has to be held whole, so above 256 MB it is refused with advice."""
-        first, stream = peeked(stream)
+        first, begun = peeked(stream)
         if first.startswith(b"["):
-            yield from_array(whole(stream, _ADVICE), reading, JUDGE)
+            yield from_array(whole(stream, _ADVICE, begun), reading, JUDGE)
         else:
             separator = separator_of(first, ["startTime"]) or ","
-            yield from rows(stream, reading, separator, lambda names: _row_judge(names, reading))
+            yield from rows(stream, begun, reading, separator, lambda names: _row_judge(names, reading))
 
 
 FORMAT = LiteLLMDump()

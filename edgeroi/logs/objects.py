@@ -91,14 +91,15 @@ def _take_element(intake: Intake, judge: Judge, element: Element) -> None:
         intake.reject(element.line, element.fault, element.detail, element.raw)
 
 
-def whole(stream: BinaryIO, advice: str) -> bytes:
-    """All of a document that is one JSON value; above 256 MB it is refused with advice."""
-    document = stream.read(LARGEST_DOCUMENT + 1)
-    while document and len(document) <= LARGEST_DOCUMENT and (more := stream.read(LARGEST_DOCUMENT + 1 - len(document))):
-        document += more
-    if len(document) > LARGEST_DOCUMENT:
-        raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=advice)
-    return document
+def whole(stream: BinaryIO, advice: str, begun: bytes = b"") -> bytes:
+    """All of a document that is one JSON value; above 256 MB it is refused with advice. ``begun``: what was read of it already."""
+    blocks, size = [begun], len(begun)
+    while block := stream.read(_BLOCK):
+        blocks.append(block)
+        size += len(block)
+        if size > LARGEST_DOCUMENT:
+            raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=advice)
+    return b"".join(blocks)
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from edgeroi.logs.objects import LARGEST_DOCUMENT, first_objects, is_array, line
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.spans import ATTRIBUTES, TTFT_S, Span, attributes_of, outermost, span_of
+from edgeroi.logs.stream import Damage, damage_of
 from edgeroi.workload import SeenFrom
 
 #: Spans held while their parents may still come.
@@ -69,28 +70,36 @@ class Otlp:
         """Read all spans, then count one for each request."""
         pending = _Pending(reading)
         for number, line in _documents(stream):
-            pending.take(number, line)
+            cut = None if line.endswith(b"\n") else damage_of(stream)
+            pending.take(number, line, cut)
             if len(pending.spans) > _MOST_PENDING:
-                yield pending.chunk(f"more than {_MOST_PENDING:,} spans: those of one request are matched within so many")
-                pending = _Pending(reading)
+                chunk = pending.chunk(f"more than {_MOST_PENDING:,} spans: those of one request are matched within so many")
+                pending = _Pending(reading, pending.before + chunk.lines.read)
+                yield chunk
         yield pending.chunk()
 
 
 @dataclass(slots=True)
 class _Pending:
-    """What was read and not yet given on: spans, blank lines, and lines that are no document."""
+    """What was read and not yet given on: spans, blank lines, and lines that are no document.
+
+    ``before``: spans and lines in earlier chunks; a reject is placed from there, as the engine counts on by them.
+    """
 
     reading: Reading
+    before: int = 0
     spans: list[Span] = field(default_factory=list)
     bad: list[tuple[int, Bad, bytes]] = field(default_factory=list)
     blank: int = 0
 
-    def take(self, number: int, line: bytes) -> None:
-        """Read one document."""
+    def take(self, number: int, line: bytes, cut: Damage | None) -> None:
+        """Read one document; ``cut`` where the stream ends inside it."""
         if not line.strip(b" \t\r\n"):
             self.blank += 1
             return
-        record = _object(line)
+        record = _object(line) if cut is None else Bad(cut.reason, "the stream ends inside this line")
+        if isinstance(record, Bad) and record.reason == "bad_json" and not line.endswith(b"\n"):
+            record = Bad("truncated_tail", "the last line has no newline and is cut")
         if isinstance(record, Bad):
             self.bad.append((number, record, line))
         elif _envelope(record) is None:
@@ -102,10 +111,10 @@ class _Pending:
         """One request for each set of spans that tell of it, and the account of all."""
         intake = Intake(self.reading, blank=self.blank)
         for number, bad, line in self.bad:
-            intake.reject(number, bad.reason, bad.detail, line)
+            intake.reject(number - self.before, bad.reason, bad.detail, line)
         nested = outermost(self.spans)
         for span in nested.outermost:
-            _judge(intake, span)
+            _judge(intake, span, span.line - self.before)
         others = sum(span.values is None for span in self.spans)
         for _ in range(others + nested.inner):
             intake.skip("other_record")
@@ -114,12 +123,12 @@ class _Pending:
         return intake.chunk(read, (*notes, matched) if nested.inner else notes)
 
 
-def _judge(intake: Intake, span: Span) -> None:
+def _judge(intake: Intake, span: Span, line: int) -> None:
     if isinstance(span.values, Bad):
-        intake.reject(span.line, span.values.reason, span.values.detail, span.raw)
+        intake.reject(line, span.values.reason, span.values.detail, span.raw)
     elif span.values is not None:
         mapped = {column: span.attributes.get(".".join(where.path)) for column, where in intake.reading.fields.items()}
-        intake.record(settled({**span.values, **mapped}, intake.reading), span.line, span.raw)
+        intake.record(settled({**span.values, **mapped}, intake.reading), line, span.raw)
 
 
 def spans_in(document: Mapping[str, Any], line: int) -> Iterator[Span]:
