@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ from edgeroi.histogram import LatencyHistogram
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, ratio, text, usd
 from edgeroi.request import LineCount, Reject
 from edgeroi.stats import wilson
-from edgeroi.workload import FileAccount, Group, Profile, Tally
+from edgeroi.workload import FileAccount, Group, Profile, Tally, over_limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -405,10 +404,11 @@ def _key_words(group: Group) -> str:
 # -- whether it can be relied on
 
 
-def unfit(profile: Profile, limit: int) -> str | None:
-    """Why what was read is not what was asked for: nothing profiled, a damaged stream, or more than ``limit`` rejects.
+def unfit(profile: Profile, limit: int | None = None) -> str | None:
+    """Why what was read is not what was asked for; ``None`` where it is.
 
-    ``None`` where it is. A cut last line alone is no reason: a log that is being written to ends so.
+    Nothing profiled, a damaged stream, or more than ``limit`` rejects (by default the larger of 1 % and 10 lines).
+    A cut last line alone is no reason: a log that is being written to ends so.
     """
     lines = profile.lines
     if not lines.profiled:
@@ -416,15 +416,10 @@ def unfit(profile: Profile, limit: int) -> str | None:
     damaged = [file.path for file in profile.files if file.damage]
     if damaged:
         return f"damaged input: {', '.join(damaged[:3])}{' and others' if len(damaged) > 3 else ''}; what could be read is shown"
-    rejected = lines.total_rejected - lines.rejected.get("truncated_tail", 0)
-    if rejected > limit:
-        return f"{rejected:,} of {lines.read:,} lines rejected, more than the {limit:,} tolerated (--max-rejected)"
+    if over_limit(lines, limit):
+        tolerated = "the larger of 1 % and 10 lines" if limit is None else f"{limit:,}"
+        return f"{lines.total_rejected:,} of {lines.read:,} lines rejected, more than is tolerated ({tolerated}; --max-rejected)"
     return None
-
-
-def default_limit(lines: LineCount) -> int:
-    """Rejects tolerated unless said otherwise: the larger of 1 % of the lines that are not blank, and 10."""
-    return max(10, math.floor((lines.read - lines.blank) / 100))
 
 
 # -- as a data frame

@@ -31,6 +31,18 @@ CLI = [sys.executable, "-m", "edgeroi"]
 needs_full_device = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 
 
+HEAVY = {"numpy", "pandas", "msgspec", "pydantic", "httpx", "yaml", "pyarrow", "genai_prices"}
+
+
+def loaded_by(*args: str) -> set[str]:
+    """The modules that are loaded once ``edgeroi ARGS`` has ended with 0."""
+    code = (
+        f"import sys\nfrom edgeroi.cli.main import run\ntry:\n    run({list(args)})\nexcept SystemExit as left:\n    status = left.code\n"
+    )
+    tail = "sys.stderr.write(' '.join(sys.modules))\nsys.exit(status)"
+    return set(subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, cwd=ROOT, check=True).stderr.split())
+
+
 def run(
     args: Sequence[str], *, code: str | None = None, env: Mapping[str, str] | None = None, **options: object
 ) -> subprocess.CompletedProcess[str]:
@@ -195,22 +207,26 @@ def test_sigint_from_outside_ends_a_run_with_130() -> None:
 
 
 def test_help_loads_no_command_and_nothing_heavy() -> None:
-    code = "import sys\nfrom edgeroi.cli.main import run\ntry:\n    run(['--help'])\nexcept SystemExit:\n    sys.stderr.write(' '.join(sys.modules))"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stderr.split())
-    assert not loaded & {"numpy", "pandas", "msgspec", "pydantic", "httpx", "yaml", "pyarrow", "genai_prices"}
+    loaded = loaded_by("--help")
+    assert not loaded & HEAVY
     assert not loaded & {f"edgeroi.cli.{command.name}" for command in COMMANDS}
 
 
 def test_help_groups_the_commands() -> None:
-    said = run(["--help"], env={"COLUMNS": "200"}).stdout
-    assert [said.index(f"─ {panel} ─") for panel in ("Decide", "Set up")] == sorted(
-        said.index(f"─ {panel} ─") for panel in ("Decide", "Set up")
-    )
-    assert all(f" {command.name} " in said for command in COMMANDS)
+    said = run(["--help"]).stdout
+    panels = {panel: said.index(f"\n{panel}:\n") for panel in ("Decide", "Set up", "Options")}
+    assert list(panels.values()) == sorted(panels.values())
+    assert all(said.index(f"\n  {command.name} ") > panels[command.panel] for command in COMMANDS)
+
+
+def test_no_command_is_answered_with_the_help() -> None:
+    done = run([])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == run(["--help"]).stdout
 
 
 def test_every_command_listed_exists_and_every_one_that_exists_is_listed() -> None:
-    shell = {"__init__", "main", "options", "output", "exits"}
+    shell = {"__init__", "main", "options", "output", "exits", "reading"}
     modules = {path.stem for path in (ROOT / "edgeroi" / "cli").glob("*.py")} - shell
     held = {name for name in modules if name in top_level_names(name)}
     assert {command.name for command in COMMANDS} == held
@@ -224,12 +240,8 @@ def top_level_names(module: str) -> set[str]:
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
 def test_every_command_has_a_help_and_loads_nothing_heavy_for_it(command: str) -> None:
-    code = f"import sys\nfrom edgeroi.cli.main import run\ntry:\n    run(['{command}', '--help'])\nexcept SystemExit as e:\n    assert not e.code\n"
-    code += "sys.stderr.write(' '.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"edgeroi {command}" in done.stdout
-    assert not set(done.stderr.split()) & {"numpy", "pandas", "msgspec", "pydantic", "httpx", "yaml", "pyarrow", "genai_prices"}
+    assert f"edgeroi.cli.{command}" in loaded_by(command, "--help")
+    assert not loaded_by(command, "--help") & HEAVY
 
 
 def test_the_version_is_the_package_s() -> None:
@@ -360,15 +372,15 @@ def test_what_an_encoding_lacks_is_shown_not_fatal() -> None:
 
 
 def test_a_progress_bar_is_drawn_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with output.progress("reading", 10) as advance:
-        advance(5)
+    with output.progress("reading") as at:
+        at(5, 10)
     assert capsys.readouterr().err == ""
     primary, secondary = pty.openpty()
     with os.fdopen(secondary, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setenv("TERM", "xterm")
-        with output.progress("reading", 10) as advance:
-            advance(10)
+        with output.progress("reading") as at:
+            at(10, 10)
         terminal.flush()
         assert b"reading" in os.read(primary, 4096)
     os.close(primary)

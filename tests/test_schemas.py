@@ -58,7 +58,8 @@ def compare_document(command: str = "compare") -> dict[str, Any]:
     workload = {
         "workload": "chat", "runs_on": "edge", "baseline": "cloud", "best": "cloud", "verdict": "not_worth_it", "verdict_reason": None,
         "sentence": "It pays above 23 USD/h.", "options": {"edge": option},
-        "judged": {"latency": "ttft", "saved_ms": {"mean": 62.0, "p50": 60.0, "p99": None}, "network_share": 0.1, "felt": False, "felt_from_ms": 122.0},
+        "judged": {"latency": "ttft", "saved_ms": {"mean": 62.0, "p50": 60.0, "p99": None},
+                   "network_share": 0.1, "felt": False, "felt_from_ms": 122.0},
         "candidate": {
             "name": "edge", "premium_usd_month": 324.0, "value_usd_month": 0.0, "net_usd_month": -324.0, "net_low_usd_month": -330.0,
             "net_high_usd_month": -300.0, "p_worth_it": None,

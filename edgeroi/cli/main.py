@@ -37,7 +37,7 @@ class Command:
 
 
 COMMANDS = (
-    Command("profile", "Decide", "Request logs -> latency percentiles per workload and placement, and what a saving would change."),
+    Command("profile", "Decide", "Request logs -> latency percentiles, tokens, errors, and what a saving would change."),
     Command("compare", "Decide", "Cost, latency and value of every option -> the verdict table."),
     Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
     Command("init", "Set up", "Draft a scenario from a log."),
@@ -71,6 +71,18 @@ class LazyGroup(TyperGroup):
         command = _BY_NAME.get(cmd_name)
         return None if command is None else TyperCommand(command.name, help=command.help, rich_help_panel=command.panel)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """A section per panel, with what each command answers."""
+        for panel in dict.fromkeys(command.panel for command in COMMANDS):
+            with formatter.section(panel):
+                formatter.write_dl([(command.name, command.help) for command in COMMANDS if command.panel == panel])
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The commands before the options: they are what is looked for."""
+        self.format_commands(ctx, formatter)
+        with formatter.section("Options"):
+            formatter.write_dl([record for flag in self.get_params(ctx) if (record := flag.get_help_record(ctx))])
+
     def get_params(self, ctx: Any) -> list[Any]:
         """The flags before the command; typer's own are false unless given, for it loads pydantic to convert a ``None``."""
         params = super().get_params(ctx)
@@ -91,7 +103,7 @@ app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # boxes would double the time the help takes; a command's own help has them
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit: 0 done, 1 gate failed, 2 usage or input, 3 no answer, 70 a bug, 74 output failed, 130 interrupted, 141 stdout closed.",
 )
@@ -156,12 +168,13 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def _misused(error: Any) -> Exit:
-    message = error.format_message()
-    if message:  # else the help was asked for by naming no command, and is printed
-        if error.ctx is not None:
-            say(error.ctx.get_usage())
-        say(f"error: {message}")
-    return Exit.USAGE
+    if type(error).__name__ == "NoArgsIsHelpError":  # no command was named: the help is the message, or is printed already
+        for line in error.format_message().splitlines():
+            say(line)
+        return Exit.USAGE
+    if error.ctx is not None:
+        say(error.ctx.get_usage())
+    return Exit(_failed(error.format_message(), Exit.USAGE))
 
 
 def _failed(message: str, status: int) -> int:

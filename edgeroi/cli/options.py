@@ -73,7 +73,7 @@ SeenFromOption = Annotated[
     typer.Option("--seen-from", help="Where the log measured.", rich_help_panel=READING_PANEL),
 ]
 SamplingOption = Annotated[
-    str,
+    str | None,
     typer.Option("--sampling", metavar="SHARE", help="The share of requests the log keeps: 1% or 0.01.", rich_help_panel=READING_PANEL),
 ]
 RejectsOption = Annotated[

@@ -191,21 +191,21 @@ def _has_unicode(stream: TextIO | None) -> bool:
     return True
 
 
-Advance = Callable[[int], None]
+#: Told what is done and what there is in all.
+At = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(title: str, total: int | None, unit_bytes: bool = True) -> Iterator[Advance]:
-    """A progress bar on stderr while the block runs, where stderr is a terminal that can draw one; the block is given ``advance(n)``."""
+def progress(title: str, *, in_bytes: bool = True) -> Iterator[At]:
+    """A progress bar on stderr while the block runs, where stderr is a terminal that can draw one; the block is given ``at(done, total)``."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda _: None
+        yield lambda done, total: None
         return
     from rich import progress as bars
     from rich.console import Console
-    from rich.text import Text
 
-    amount = bars.DownloadColumn() if unit_bytes else bars.MofNCompleteColumn()
+    amount = bars.DownloadColumn() if in_bytes else bars.MofNCompleteColumn()
     columns = (bars.TextColumn("{task.description}", markup=False), bars.BarColumn(), amount, bars.TimeRemainingColumn())
     with bars.Progress(*columns, console=Console(stderr=True, markup=False, emoji=False, highlight=False), transient=True) as bar:
-        task = bar.add_task(Text(title).plain, total=total)
-        yield lambda n: bar.advance(task, n)
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)

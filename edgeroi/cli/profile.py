@@ -1,0 +1,87 @@
+"""``edgeroi profile LOGS...``: request logs -> percentiles, tokens, errors, and what a saving would change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeroi.cli import options
+from edgeroi.cli.reading import LogOptions, tolerated
+
+if TYPE_CHECKING:
+    from edgeroi.workload import Profile
+
+
+def profile(
+    logs: options.LogsArgument,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COL,...", help="Group by these columns too, besides workload and placement."),
+    ] = None,
+    saving: Annotated[str, typer.Option("--saving", metavar="MS", help="The saving whose effect is asked for.")] = "50ms",
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Save the profile: an input like a log, it merges with others.")
+    ] = None,
+    map: options.MapOption = None,
+    const: options.ConstOption = None,
+    mapping: options.MappingOption = None,
+    not_error: options.NotErrorOption = None,
+    require: options.RequireOption = None,
+    log_format: options.LogFormatOption = None,
+    seen_from: options.SeenFromOption = None,
+    sampling: options.SamplingOption = None,
+    rejects: options.RejectsOption = None,
+    max_rejected: options.MaxRejectedOption = None,
+    jobs: options.JobsOption = None,
+    form: options.FormatOption = options.ReportFormat.table,
+    output: options.OutputOption = None,
+) -> None:
+    """Request logs -> latency percentiles, tokens, errors, and what a saving would change.
+
+    edgeroi profile gateway.jsonl --saving 80ms
+
+    edgeroi profile logs/ --by model,region --map latency_ms=took:s --format json --output profile.json
+    """
+    from edgeroi import __version__
+    from edgeroi.cli.output import write_report
+    from edgeroi.profile_report import profile_report
+
+    saving_ms = _milliseconds(saving)
+    said = LogOptions(
+        logs, by or (), map or (), const or (), mapping, not_error or (), require or (), log_format, seen_from, sampling, rejects, jobs
+    )
+    found, interruption = said.read_partly()
+    if save is not None:
+        _save(found, save)
+    write_report(profile_report(found, version=__version__, saving_ms=saving_ms), form, output)
+    if interruption is not None:
+        raise interruption
+    _refuse_unfit(found, max_rejected)
+
+
+def _milliseconds(said: str) -> float:
+    from edgeroi.errors import EdgeroiError
+    from edgeroi.units import LATENCY, read_amount
+
+    try:
+        return LATENCY.amount(*read_amount(said, LATENCY))
+    except EdgeroiError as error:
+        raise EdgeroiError(error.message, key="--saving", fix=error.fix) from None
+
+
+def _save(found: Profile, path: Path) -> None:
+    from edgeroi.cli.output import write_file
+    from edgeroi.logs.saved import dumped
+
+    write_file(path, dumped(found))
+
+
+def _refuse_unfit(found: Profile, max_rejected: str | None) -> None:
+    from edgeroi.errors import EdgeroiError
+    from edgeroi.profile_report import unfit
+
+    why = unfit(found, tolerated(max_rejected, found.lines))
+    if why:
+        raise EdgeroiError(why)

@@ -1,0 +1,122 @@
+"""The options by which a command reads logs, as one value; ``profile``, ``compare`` and ``init`` read with it."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from edgeroi.cli.exits import Terminated
+
+if TYPE_CHECKING:
+    from edgeroi.cli.options import Vantage
+    from edgeroi.logs.reading import Reading
+    from edgeroi.request import LineCount
+    from edgeroi.workload import Profile
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """What was said about the logs on the command line."""
+
+    logs: Sequence[str]
+    by: Sequence[str] = ()
+    map: Sequence[str] = ()
+    const: Sequence[str] = ()
+    mapping: Path | None = None
+    not_error: Sequence[str] = ()
+    require: Sequence[str] = ()
+    log_format: str | None = None
+    seen_from: Vantage | None = None
+    sampling: str | None = None
+    rejects: Path | None = None
+    jobs: int | None = None
+
+    def reading(self) -> Reading:
+        """How the logs are to be read, as the command line and the mapping file say; raises ``EdgeroiError``."""
+        from edgeroi.logs.reading import DEFAULT_BY, reading
+
+        said = reading(
+            by=dict.fromkeys((*DEFAULT_BY, *_listed(self.by))),
+            map=self.map,
+            const=self.const,
+            not_error=self.not_error,
+            require=_listed(self.require),
+            seen_from=self.seen_from.value if self.seen_from else None,
+            sampling=1.0 if self.sampling is None else share_of(self.sampling, "--sampling"),
+            format=self.log_format,
+        )
+        if self.mapping is None:
+            return said
+        from edgeroi.logs.mapping import with_mapping
+
+        return with_mapping(said, self.mapping)
+
+    def read(self) -> Profile:
+        """The profile of the logs; an interruption ends the run."""
+        profile, interruption = self.read_partly()
+        if interruption:
+            raise interruption
+        return profile
+
+    def read_partly(self) -> tuple[Profile, BaseException | None]:
+        """The profile of the logs, or of what was read until Ctrl-C or SIGTERM, and which of the two to end with once it is shown."""
+        from edgeroi.cli.output import progress
+        from edgeroi.engines.local import read_logs
+
+        with progress("reading") as at, _terminated_like_interrupted() as terminated:
+            profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects)
+        if terminated:
+            return profile, Terminated()
+        return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[list[int]]:
+    """SIGTERM stops the reading as Ctrl-C does; the list tells whether it came."""
+    arrived: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield arrived
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _listed(said: Sequence[str]) -> tuple[str, ...]:
+    """``("a,b", "c")`` as ``("a", "b", "c")``."""
+    return tuple(part.strip() for text in said for part in text.split(",") if part.strip())
+
+
+def share_of(text: str, option: str) -> float:
+    """``1%``, ``0.01`` or ``1/100`` as a share in (0, 1]; raises ``EdgeroiError``."""
+    from edgeroi.errors import EdgeroiError
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:(%)|/([1-9]\d*))?", text.replace(" ", ""))
+    if found is None:
+        raise EdgeroiError(f"{text!r} is not a share", key=option, fix="write 1%, 0.01 or 1/100")
+    share = float(found[1]) / (100 if found[2] else int(found[3] or 1))
+    if not 0 < share <= 1:
+        raise EdgeroiError(f"{text!r} is outside 0 to 1", key=option, fix="write 1%, 0.01 or 1/100; 100% where nothing was left out")
+    return share
+
+
+def tolerated(said: str | None, lines: LineCount) -> int | None:
+    """``--max-rejected`` as a number of lines; ``None`` where nothing was said. Raises ``EdgeroiError``."""
+    from edgeroi.errors import EdgeroiError
+
+    found = said is None or re.fullmatch(r"(\d{1,15})|(\d+(?:\.\d+)?) ?%", said.strip())
+    if not found:
+        raise EdgeroiError(f"{said!r} is neither a number of lines nor a share", key="--max-rejected", fix="write 25 or 2%")
+    if found is True:
+        return None
+    return int(found[1]) if found[1] else int(float(found[2]) / 100 * lines.read)
