@@ -331,6 +331,9 @@ def _in_one_unit(parts: list[tuple[Decimal, str]], last: str, measure: Measure, 
         numbers = form.format(*(_plain(number) for number, _ in parts))
         unit = last or stated[-1]
         raise EdgeroiError("the unit stands once at the end or on each number", fix=f"write `{_joined(numbers, unit)}`")
+    if not stated and not last and measure.unit:
+        numbers = form.format(*(_plain(number) for number, _ in parts))
+        raise EdgeroiError(f"{numbers} has no unit", fix=f"write `{_joined(numbers, measure.unit)}`")
     return [measure.amount(number, unit or last) for number, unit in parts]
 
 
@@ -353,7 +356,7 @@ def read_amount(text: str, measure: Measure | None = None) -> tuple[Decimal, str
     if number.adjusted() > 300 or number.adjusted() < -300:
         raise EdgeroiError(f"{text[:40]} is out of range", fix=measure.fix if measure else None)
     unit = (found["unit"] or "").strip()
-    if re.match(r"[mkMG](?:$|[\s/])", unit):
+    if re.match(r"[mkMGK](?:$|[\s/])", unit):
         raise _stray_multiplier(text, found["number"], unit)
     return number * _MULTIPLIERS[found["multiplier"] or ""], unit
 
@@ -364,6 +367,8 @@ def _stray_multiplier(text: str, number: str, unit: str) -> EdgeroiError:
         return EdgeroiError(
             f"`m` in {text!r} does not multiply", fix=f"write `{_joined(number + 'M', rest)}` for millions, `min` for minutes"
         )
+    if letter == "K":
+        return EdgeroiError(f"`K` in {text!r} is no multiplier", fix=f"write `{_joined(number + 'k', rest)}`")
     return EdgeroiError(f"the multiplier stands apart in {text!r}", fix=f"write `{_joined(number + letter, rest)}`")
 
 
