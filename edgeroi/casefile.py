@@ -18,10 +18,10 @@ from edgeroi.estimate import Range
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.latency import Latency, same_mix
 from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family, policy_name
-from edgeroi.prices import Neurons, Price, PriceBook, Rate, Unpriced, decimal_of
+from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
 from edgeroi.verdict import Case
-from edgeroi.workload import HOURS_PER_MONTH, Profile, SeenFrom, Tally, sum_tallies
+from edgeroi.workload import HOURS_PER_MONTH, Group, Profile, SeenFrom, Tally, sum_tallies
 
 if TYPE_CHECKING:
     from edgeroi.pricebooks.round_trips import RoundTrips
@@ -41,9 +41,9 @@ GROUPED_BY = ("workload", "placement", "model", "provider", "region")
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the facts come from: the price book and its day, the round-trip table, and how to read a log."""
+    """Where the facts come from: the price book of a reference (``None``: of everything cheap to know), its day, round trips, logs."""
 
-    book: PriceBook
+    book: Callable[[str | None], PriceBook]
     trips: Callable[[], RoundTrips]
     at: date
     read: ReadLog
@@ -59,12 +59,6 @@ class Casefile:
     profiles: tuple[Profile, ...]
     uncovered: tuple[tuple[str, int], ...] = ()
     source: str = ""
-
-
-def references(scenarios: Iterable[Scenario]) -> tuple[str, ...]:
-    """Every price reference the scenarios make, once."""
-    options = (option for scenario in scenarios for workload in scenario.workloads.values() for option in workload.options.values())
-    return tuple(dict.fromkeys(option.price.ref for option in options if isinstance(option.price, PriceRef)))
 
 
 def gather(scenario: Scenario, sources: Sources) -> Casefile:
@@ -123,6 +117,17 @@ def _source(scenario: Scenario, profiles: tuple[Profile, ...]) -> str:
     vantage = scenario.seen_from or profiles[0].seen_from
     said.append(f"seen from {vantage}" if vantage else "vantage unknown")
     return " · ".join(part for part in said if part)
+
+
+def logged_reference(groups: Iterable[Group]) -> str | None:
+    """``provider/model`` of most of the requests off the edge; ``None`` where the log does not tell both."""
+    weights: dict[str, int] = {}
+    for group in groups:
+        provider, model = group.key["provider"], group.key["model"]
+        if provider and model and group.key["placement"] not in EDGE:
+            reference = f"{provider}/{model.removeprefix(f'{provider}/')}"
+            weights[reference] = weights.get(reference, 0) + group.tally.requests
+    return max(weights, key=lambda ref: weights[ref], default=None)
 
 
 def span_words(tally: Tally) -> str:
@@ -257,11 +262,22 @@ class _Gathering:
             return Leg(((1.0, Range.point(0.0)),), option.round_trips, "modelled", "on the device")
         if not self.scenario.users_in:
             return None
-        region = option.region or ("edge" if option.placement == "edge" else USUAL_REGION)
+        region = option.region or ("edge" if option.placement == "edge" else self._logged_region(option))
         between = self.sources.trips().between
-        rtts = tuple((share, between(user, region)) for user, share in self.scenario.users_in.items())
-        note = "" if option.region or option.placement == "edge" else f"{option.name}: its region is not stated, taken as {USUAL_REGION}"
+        rtts = tuple((share, between(user, region or USUAL_REGION)) for user, share in self.scenario.users_in.items())
+        note = "" if region else f"{option.name}: its region is not stated, taken as {USUAL_REGION}"
         return Leg(rtts, option.round_trips, "assumed" if note else "listed", note)
+
+    def _logged_region(self, option: OptionSpec) -> str | None:
+        """Where the log says most of the baseline's requests were served."""
+        if self.log is None or option.name != self.spec.baseline:
+            return None
+        told: dict[str, int] = {}
+        for group in self.profile(self.log).groups:
+            region = group.key["region"]
+            if region and group.key["placement"] not in EDGE:
+                told[region] = told.get(region, 0) + group.tally.requests
+        return max(told, key=lambda region: told[region], default=None)
 
     def timing(self, option: OptionSpec, measure: Measure) -> Timing | None:
         """What is known of one measure of an option, measured before stated."""
@@ -382,12 +398,13 @@ class _Gathering:
 
     def _price(self, spec: OptionSpec) -> tuple[Price | None, Mapping[str, Range]]:
         if isinstance(spec.price, PriceRef):
-            price: Price | None = self.sources.book.find(spec.price.ref, self.sources.at, spec.price.context, place=spec.price.place)
+            book = self.sources.book(spec.price.ref)
+            price: Price | None = book.find(spec.price.ref, self.sources.at, spec.price.context, place=spec.price.place)
             ranged: dict[str, Range] = {}
         elif spec.price:
             price, ranged = _stated_price(spec.name, spec.price)
         else:
-            price, ranged = None, {}
+            price, ranged = self._logged_price(spec), {}
         if spec.capacity and spec.capacity.gpu:
             price, ranged = _with(price, spec.name, "server_hour", "server-hour", spec.capacity.gpu, ranged)
         if spec.egress and spec.egress.price:
@@ -396,6 +413,28 @@ class _Gathering:
             free = Rate(decimal_of(0), "request", "stated: fixed fees only", basis="assumed")
             price = Price("stated", spec.name, request=free, basis="assumed")
         return price, ranged
+
+    def _logged_price(self, spec: OptionSpec) -> Price | None:
+        """The price of a baseline that states none: its provider and model as logged, looked up; else the cost the log itself tells."""
+        if spec.name != self.spec.baseline or self.log is None or spec.capacity or spec.fixed:
+            return None
+        profile = self.profile(self.log)
+        own = self._workload_filter(profile)
+        groups = tuple(g for g in profile.groups if all(g.key[column] in values for column, values in own.items()))
+        reference = logged_reference(groups)
+        try:
+            if reference:
+                return self.sources.book(reference).find(reference, self.sources.at).noting(f"{reference} is what the log names")
+        except (UnknownModel, UnknownProvider, Unpriced) as why:
+            unknown = why.message
+        else:
+            unknown = "the log names no provider and model"
+        rows = self.option_rows(spec)
+        cost = rows.mean("cost_usd") if rows else None
+        if not cost:
+            raise Unpriced(f"{unknown}, and tells no cost", place=spec.place, fix="say what runs now: now: PROVIDER/MODEL")
+        rate = Rate(decimal_of(cost), "request", "the log's own cost, mean of a request", basis="measured")
+        return Price("logged", reference or spec.name, request=rate, basis="measured").noting(f"{unknown}: the log's own cost is used")
 
     # ---- the case ----
 
@@ -505,11 +544,12 @@ class _Gathering:
             return None
         cost = books.candidate_cost.usd_month
         found: dict[str, float] = {}
-        for row in self.sources.book:
+        book = self.sources.book(None)
+        for row in book:
             if family(row.model) != family(candidate.model) or row.placement in EDGE or row.context or not row.charges_tokens:
                 continue
             try:
-                price = self.sources.book.find(row.reference, self.sources.at)
+                price = book.find(row.reference, self.sources.at)
                 less = float(cost - Tariff(price).cost(books.stakes.traffic, {}).usd_month)
             except (EdgeroiError, NoAnswer):
                 continue

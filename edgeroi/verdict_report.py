@@ -257,18 +257,21 @@ def _finding_row(finding: Finding) -> Row:
     return Row((*cells, text(finding.message), text(place)))
 
 
-def _gate_line(verdicts: Verdicts) -> Text:
-    failed = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error" and f.status == "fail"]
-    undecided = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error" and f.status == "undecided"]
+def gate_words(verdicts: Verdicts) -> str:
+    """``gate: FAIL (2)``, with what edge spend comes to where it is known."""
+    errors = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error"]
+    counted = sum(finding.status == verdicts.gate for finding in errors)
     edge = [d for d in verdicts.decisions if d.case.runs_on and d.case.options[d.case.runs_on].at_edge]
     premium = total_premium(edge) if edge else None
     spent = (
         "" if premium is None else f"edge costs {'+' if premium >= 0 else '-'}${abs(premium):,.0f} a month = ${premium * 12:,.0f} a year · "
     )
-    counted = {"pass": "", "fail": f" ({len(failed)})", "undecided": f" ({len(undecided)})"}
     assert verdicts.gate is not None
-    tone: Tone = _STATUS_TONE[verdicts.gate]
-    return Text((f"{spent}gate: {verdicts.gate.upper()}{counted[verdicts.gate]}",), tone=tone)
+    return f"{spent}gate: {verdicts.gate.upper()}" + ("" if verdicts.gate == "pass" else f" ({counted})")
+
+
+def _gate_line(verdicts: Verdicts) -> Text:
+    return Text((gate_words(verdicts),), tone=_STATUS_TONE[verdicts.gate or "pass"])
 
 
 # ---- for scripts -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""``edgeroi compare``: scenarios, or a log and an edge offer, to the verdict table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeroi.cli.options import (
+    ConstOption,
+    FormatOption,
+    JobsOption,
+    LogFormatOption,
+    MapOption,
+    MappingOption,
+    NotErrorOption,
+    OutputOption,
+    ReportFormat,
+    SeenFromOption,
+)
+
+if TYPE_CHECKING:
+    from edgeroi.draft import Asked
+    from edgeroi.spec import Scenario
+    from edgeroi.workload import Profile
+
+_LOG_PANEL = "A log instead of a scenario"
+
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key of the scenario.")]
+ExplainOption = Annotated[
+    list[str] | None, typer.Option("--explain", metavar="WORKLOAD", help="Print the decision path with its evidence, and every cost line.")
+]
+AtOption = Annotated[str | None, typer.Option("--prices-as-of", metavar="DATE", help="The day whose prices apply; a scenario's own wins.")]
+EdgeOption = Annotated[
+    str | None,
+    typer.Option("--edge", metavar="PROVIDER/MODEL", help="The offer that would serve it at the edge.", rich_help_panel=_LOG_PANEL),
+]
+NowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--now", metavar="PROVIDER/MODEL", help="The offer that serves it today, if the log does not tell.", rich_help_panel=_LOG_PANEL
+    ),
+]
+UsersInOption = Annotated[
+    str | None,
+    typer.Option(
+        "--users-in", metavar="REGION=SHARE,...", help="Where the people who wait are: us-east=60%,eu-west=40%.", rich_help_panel=_LOG_PANEL
+    ),
+]
+WaitingOption = Annotated[
+    str | None,
+    typer.Option("--waiting", metavar="RANGE", help='What an hour of waiting is worth: "5 to 40 USD/h".', rich_help_panel=_LOG_PANEL),
+]
+
+
+def compare(
+    inputs: Annotated[list[str], typer.Argument(metavar="SCENARIO...|LOGS...", help="Scenario files or folders; or logs, with --edge.")],
+    edge: EdgeOption = None,
+    now: NowOption = None,
+    users_in: UsersInOption = None,
+    waiting: WaitingOption = None,
+    seen_from: SeenFromOption = None,
+    set_: SetOption = None,
+    explain: ExplainOption = None,
+    prices_as_of: AtOption = None,
+    map_: MapOption = None,
+    const: ConstOption = None,
+    mapping: MappingOption = None,
+    not_error: NotErrorOption = None,
+    log_format: LogFormatOption = None,
+    jobs: JobsOption = None,
+    form: FormatOption = ReportFormat.table,
+    output: OutputOption = None,
+) -> None:
+    """Cost, latency and value of every option -> the verdict table.
+
+    edgeroi compare scenarios/chatbot.yaml --explain assistant
+
+    edgeroi compare litellm.jsonl --edge cloudflare/@cf/meta/llama-3.3-70b-instruct-fp8-fast --users-in us-east=60%,eu-west=40%
+    """
+    from edgeroi.cli.output import write_report
+    from edgeroi.cli.scenarios import day_of, today
+    from edgeroi.judging import judge
+    from edgeroi.verdict_report import verdict_report
+
+    explained = tuple(explain or ())
+    if edge is None:
+        _demand_edge({"--now": now, "--users-in": users_in, "--waiting": waiting})
+        from edgeroi.cli.scenarios import loaded
+
+        scenarios, policies = loaded(inputs, set_)
+        verdicts = judge(scenarios, command="compare", today=today(), at=day_of(prices_as_of), policies=policies, explain=explained)
+    else:
+        from edgeroi.cli.scenarios import asked_of, profiled
+
+        asked = asked_of(edge, now, users_in, waiting, seen_from)
+        profile = profiled(inputs, map_, const, mapping, not_error, log_format, jobs)
+        scenario = _drafted(profile, inputs, asked, set_)
+        day = day_of(prices_as_of)
+        verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by: profile)
+    write_report(verdict_report(verdicts), form, output)
+
+
+def _demand_edge(given: dict[str, str | None]) -> None:
+    from edgeroi.errors import EdgeroiError
+
+    for name, value in given.items():
+        if value is not None:
+            raise EdgeroiError(f"{name} goes with a log and --edge", fix="add --edge PROVIDER/MODEL, or state it in the scenario")
+
+
+def _drafted(profile: Profile, inputs: list[str], asked: Asked, set_: list[str] | None) -> Scenario:
+    """The scenario that ``init`` would write for this log, read as one."""
+    from edgeroi.draft import scenario_from
+
+    return scenario_from(profile, tuple(inputs), asked, tuple(set_ or ()))

@@ -1,0 +1,51 @@
+"""``edgeroi init``: a scenario drafted from a log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edgeroi.cli.compare import EdgeOption, NowOption, UsersInOption, WaitingOption
+from edgeroi.cli.options import (
+    ConstOption,
+    JobsOption,
+    LogFormatOption,
+    LogsArgument,
+    MapOption,
+    MappingOption,
+    NotErrorOption,
+    OutputOption,
+    SeenFromOption,
+)
+
+
+def init(
+    logs: LogsArgument,
+    edge: EdgeOption = None,
+    now: NowOption = None,
+    users_in: UsersInOption = None,
+    waiting: WaitingOption = None,
+    name: Annotated[str, typer.Option("--name", help="What the scenario is called.")] = "Drafted from a log",
+    seen_from: SeenFromOption = None,
+    map_: MapOption = None,
+    const: ConstOption = None,
+    mapping: MappingOption = None,
+    not_error: NotErrorOption = None,
+    log_format: LogFormatOption = None,
+    jobs: JobsOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Draft a scenario from a log: what it tells is filled in, what only people know stays a question in a comment.
+
+    edgeroi init litellm.jsonl --output scenario.yaml
+
+    edgeroi init logs/ --users-in us-east=60%,eu-west=40% --waiting "5 to 40 USD/h"
+    """
+    from edgeroi.cli.output import write_text
+    from edgeroi.cli.scenarios import asked_of, profiled
+    from edgeroi.draft import draft
+
+    profile = profiled(logs, map_, const, mapping, not_error, log_format, jobs)
+    asked = asked_of(edge, now, users_in, waiting, seen_from)
+    write_text(draft(profile, logs, asked, name, output, (map_ or (), const or ())), output)

@@ -1,0 +1,101 @@
+"""What ``compare``, ``check`` and ``init`` have in common: scenarios and policies from the command line, logs, today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeroi.errors import EdgeroiError
+
+if TYPE_CHECKING:
+    from edgeroi.cli.options import Vantage
+    from edgeroi.draft import Asked
+    from edgeroi.spec import ProjectPolicy, Scenario
+    from edgeroi.workload import Profile
+
+
+def today() -> date:
+    """The day, in UTC; the only clock of these commands."""
+    return datetime.now(UTC).date()
+
+
+def day_of(text: str | None) -> date | None:
+    """A day from the command line."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise EdgeroiError(f"{text!r} is no day", key="--prices-as-of", fix="write YYYY-MM-DD") from None
+
+
+def loaded(
+    inputs: Sequence[str], overrides: Sequence[str] | None, policy_file: Path | None = None
+) -> tuple[tuple[Scenario, ...], tuple[ProjectPolicy | None, ...]]:
+    """Every scenario of these files and folders, with the project policy that holds for each."""
+    from edgeroi.scenario import load_policy, load_policy_beside, load_scenario, scenario_files
+
+    files = [file for given in inputs for file in scenario_files(Path(given))]
+    stated = load_policy(policy_file) if policy_file else None
+    policies = tuple(stated or load_policy_beside(file) for file in files)
+    given_overrides = tuple(overrides or ())
+    scenarios = tuple(load_scenario(file, given_overrides, policy) for file, policy in zip(files, policies, strict=True))
+    return scenarios, policies
+
+
+def shares_of(text: str | None) -> Mapping[str, float] | None:
+    """``us-east=60%,eu-west=40%`` as shares of 1."""
+    if text is None:
+        return None
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        region, _, share = part.strip().partition("=")
+        try:
+            found[region.strip()] = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+        except ValueError:
+            raise EdgeroiError(f"{part!r} is not REGION=SHARE", key="--users-in", fix="write us-east=60%,eu-west=40%") from None
+    if abs(sum(found.values()) - 1) > 1e-6:
+        raise EdgeroiError(f"the shares sum to {sum(found.values()):.0%}", key="--users-in", fix="make them sum to 100%")
+    return found
+
+
+def asked_of(edge: str | None, now: str | None, users_in: str | None, waiting: str | None, seen_from: Vantage | None) -> Asked:
+    """What the command line answers of the questions a draft leaves open."""
+    from edgeroi.draft import Asked
+    from edgeroi.units import HOURLY, read_range
+
+    if waiting is not None:
+        read_range(waiting, HOURLY, "--waiting")
+    return Asked(edge, now, shares_of(users_in), waiting, seen_from.value if seen_from else None)
+
+
+def profiled(
+    inputs: Sequence[str],
+    map_: Sequence[str] | None,
+    const: Sequence[str] | None,
+    mapping: Path | None,
+    not_error: Sequence[str] | None,
+    log_format: str | None,
+    jobs: int | None,
+) -> Profile:
+    """The logs, grouped so that rows can be told to options; unsound ones are refused."""
+    from edgeroi.casefile import GROUPED_BY
+    from edgeroi.cli.output import progress
+    from edgeroi.engines.local import read_logs
+    from edgeroi.judging import refuse_unsound
+    from edgeroi.logs.mapping import reading_of
+
+    how = reading_of(
+        mapping, by=GROUPED_BY, map=tuple(map_ or ()), const=tuple(const or ()), not_error=tuple(not_error or ()), format=log_format
+    )
+    with progress("reading", None) as advance:
+        seen = 0
+
+        def told(done: int, total: int) -> None:
+            nonlocal seen
+            advance(done - seen)
+            seen = done
+
+        profile = read_logs(inputs, how, jobs=jobs, progress=told)
+    refuse_unsound(profile)
+    return profile

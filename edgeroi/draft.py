@@ -1,0 +1,152 @@
+"""Drafts a scenario from a log: what the log tells is filled in, what only people know stays a question in a comment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgeroi.casefile import logged_reference
+from edgeroi.option import family
+from edgeroi.spec import LogRef, Scenario
+from edgeroi.workload import Group, Profile, SeenFrom, Tally, sum_tallies
+
+#: Quoted wherever YAML could read it as something else.
+_SPECIAL = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/.@:+ ")
+
+
+#: What a draft proposes where no edge offer serves the model that runs today: a small generating model, an embedding.
+GENERATING = "cloudflare/@cf/meta/llama-3.1-8b-instruct-fp8-fast"
+EMBEDDING = "cloudflare/@cf/baai/bge-base-en-v1.5"
+#: ``--map`` and ``--const`` as given.
+Columns = tuple[Sequence[str], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line already answers of the questions; ``None`` leaves them open."""
+
+    edge: str | None = None
+    now: str | None = None
+    users_in: Mapping[str, float] | None = None
+    waiting: str | None = None
+    seen_from: SeenFrom | None = None
+    runs_on: str | None = None
+    by: str | None = None
+
+
+def quoted(text: str) -> str:
+    """The text as a YAML scalar that stays this text, whatever is in it."""
+    is_plain = bool(text) and set(text) <= _PLAIN and text[0].isalpha() and ": " not in text and text == text.strip() and text[-1] != ":"
+    return text if is_plain and text not in _SPECIAL else json.dumps(text, ensure_ascii=True)
+
+
+def rows_of(profile: Profile) -> Mapping[str, tuple[Group, ...]]:
+    """The groups of each workload; those without one go by ``requests``."""
+    found: dict[str, list[Group]] = {}
+    for group in profile.groups:
+        found.setdefault(group.key["workload"] or "requests", []).append(group)
+    return {name: tuple(groups) for name, groups in sorted(found.items())}
+
+
+def draft(profile: Profile, logs: Sequence[str], asked: Asked, name: str, beside: Path | None = None, columns: Columns = ((), ())) -> str:
+    """The scenario as YAML text, one workload per workload of the log; paths relative to the folder the draft is written to."""
+    folder = (beside or Path("scenario.yaml")).absolute().parent
+    head = ["edgeroi: 1", f"name: {quoted(name)}", *_log(logs, folder, columns), *_vantage(profile, asked), *_users(asked), "workloads:"]
+    body = [line for workload, groups in rows_of(profile).items() for line in _workload(workload, groups, asked)]
+    return "\n".join((*head, *body)) + "\n"
+
+
+def scenario_from(profile: Profile, logs: Sequence[str], asked: Asked, overrides: Sequence[str] = ()) -> Scenario:
+    """The scenario that a draft for this log states, without a file of its own."""
+    from edgeroi.scenario import scenario_of
+    from edgeroi.yamltree import parse_tree
+
+    name = Path(logs[0]).name if len(logs) == 1 else f"{len(logs)} logs"
+    text = draft(profile, (), asked, name)
+    return _with_any_log(scenario_of(parse_tree(text, name), Path(name), tuple(overrides)), tuple(logs))
+
+
+def _with_any_log(scenario: Scenario, logs: tuple[str, ...]) -> Scenario:
+    return replace(scenario, log=LogRef(logs))
+
+
+def _log(logs: Sequence[str], folder: Path, columns: Columns) -> list[str]:
+    """The log's path, and how its columns are called where the command line said so."""
+    if not logs:
+        return []
+    files = [quoted(os.path.relpath(Path(log).absolute(), folder)) for log in logs]
+    file = files[0] if len(files) == 1 else f"[{', '.join(files)}]"
+    if not any(columns):
+        return [f"log: {file}"]
+    lines = ["log:", f"  file: {file}"]
+    for key, given in zip(("map", "const"), columns, strict=True):
+        pairs = [assignment.partition("=") for assignment in given]
+        lines += [f"  {key}: {{{', '.join(f'{column}: {quoted(value)}' for column, _, value in pairs)}}}"] if pairs else []
+    return lines
+
+
+def _vantage(profile: Profile, asked: Asked) -> list[str]:
+    seen_from = asked.seen_from or profile.seen_from
+    if seen_from:
+        return [f"seen_from: {seen_from}"]
+    return ["# seen_from: gateway   # where did this log measure: client, gateway or server?"]
+
+
+def _users(asked: Asked) -> list[str]:
+    if asked.users_in:
+        shares = ", ".join(f"{quoted(region)}: {share * 100:g}%" for region, share in asked.users_in.items())
+        return [f"users_in: {{{shares}}}"]
+    return ["# users_in: {us-east: 60%, eu-west: 40%}   # where are the people who wait? Decides what an edge can save."]
+
+
+def _workload(name: str, groups: tuple[Group, ...], asked: Asked) -> list[str]:
+    tally = sum_tallies(group.tally for group in groups)
+    now = asked.now or logged_reference(groups)
+    lines = [f"  {quoted(name)}:   # {_told(tally)}"]
+    lines += ["    where: {}"] if groups[0].key["workload"] is None else []
+    if asked.now:
+        lines += [f"    now: {quoted(asked.now)}"]
+    else:
+        lines += [
+            f"    # now: {now or 'PROVIDER/MODEL'}   # {'as the log names it' if now else 'what serves it today? The log tells its cost only'}"
+        ]
+    lines += _edge(tally, now, asked)
+    lines += [f"    runs_on: {asked.runs_on}"] if asked.runs_on else ["    # runs_on: edge   # does this change move it there?"]
+    return lines + _value(asked)
+
+
+def _edge(tally: Tally, now: str | None, asked: Asked) -> list[str]:
+    if asked.edge:
+        return [f"    edge: {quoted(asked.edge)}"]
+    same = same_model_at_edge(now)
+    if same:
+        return [f"    edge: {same}   # the same model at the edge"]
+    guess = GENERATING if tally.total("output_tokens") else EMBEDDING
+    return [f"    edge: {guess}   # another model: which one would serve it? edgeroi prices list cloudflare"]
+
+
+def same_model_at_edge(now: str | None) -> str | None:
+    """The edge offer of the same model, where our catalogue knows one."""
+    from edgeroi.judging import book_of
+
+    model = now.partition("/")[2] if now else ""
+    found = (row.reference for row in book_of(None) if model and row.placement == "edge" and family(row.model) == family(model))
+    return next(found, None)
+
+
+def _told(tally: Tally) -> str:
+    p50, ttft = tally.latency.quantile(0.5), tally.ttft.quantile(0.5)
+    said = [f"{tally.requests:,} requests", f"p50 {p50:,.0f} ms" if p50 is not None else "no latency"]
+    said += [f"first token {ttft:,.0f} ms"] if ttft is not None else []
+    said += [f"{tally.error_ratio:.1%} errors"] if tally.errors and tally.error_ratio is not None else []
+    return ", ".join(said)
+
+
+def _value(asked: Asked) -> list[str]:
+    if asked.waiting:
+        return [f"    value: {{waiting: {asked.waiting}, why: given on the command line, by: {quoted(asked.by or 'command line')}}}"]
+    return ["    # value: {waiting: 5 to 40 USD/h, why: ..., by: ...}   # who waits, and what is their hour worth?"]

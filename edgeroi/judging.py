@@ -1,0 +1,178 @@
+"""From scenarios to verdicts: gather, decide, and hold against the gate. ``compare`` and ``check`` are this, printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from edgeroi.casefile import Casefile, ReadLog, Sources, gather
+from edgeroi.errors import EdgeroiError, InternalFault, Place
+from edgeroi.gate import Finding, Gate, findings_of, outcome, sum_findings
+from edgeroi.prices import PriceBook
+from edgeroi.spec import LogRef, ProjectPolicy, Scenario
+from edgeroi.verdict import decide
+from edgeroi.verdict_report import JudgedScenario, Verdicts
+from edgeroi.workload import Profile
+
+if TYPE_CHECKING:
+    from edgeroi.logs.reading import Reading
+
+#: Columns and paths of a log that a scenario does not name itself.
+NO_POLICY: Sequence[ProjectPolicy | None] = ()
+
+
+def judge(
+    scenarios: Sequence[Scenario],
+    *,
+    command: str,
+    today: date,
+    at: date | None = None,
+    policies: Sequence[ProjectPolicy | None] = NO_POLICY,
+    gate: bool = False,
+    explain: tuple[str, ...] = (),
+    read: ReadLog | None = None,
+) -> Verdicts:
+    """Every workload of every scenario, judged; with ``gate``, held against the rules too.
+
+    ``at``: the day whose prices apply where a scenario names none; ``today`` where it is ``None``.
+    """
+    from edgeroi import __version__
+    from edgeroi.pricebooks.round_trips import load as load_trips
+
+    if not scenarios:
+        raise EdgeroiError("no scenario to judge", fix="name a scenario file, or a folder that holds some")
+    per_scenario = policies or [None] * len(scenarios)
+    judged = []
+    for scenario, policy in zip(scenarios, per_scenario, strict=True):
+        day = scenario.prices_as_of or at or today
+        sources = Sources(book_of, load_trips, day, read or read_log, policy)
+        judged.append(_judged(gather(scenario, sources), policy, today, gate))
+    _refuse_unknown_workload(explain, scenarios)
+    days = {scenario.prices_as_of or at or today for scenario in scenarios}
+    found = [finding for each in judged for finding in each.findings]
+    return Verdicts(
+        command,
+        __version__,
+        tuple(judged),
+        max(days),
+        outcome(found) if gate else None,
+        explain,
+        () if len(days) == 1 else (f"prices of several days: {', '.join(map(str, sorted(days)))}",),
+    )
+
+
+@lru_cache(maxsize=64)
+def book_of(reference: str | None) -> PriceBook:
+    """The price book that answers one reference; of ``None``, all of our own catalogue, which needs no heavy import."""
+    from edgeroi.pricebooks import catalogue, load
+
+    if reference is not None:
+        return load((reference,))
+    known = catalogue.providers()
+    return load(tuple(f"{name}/*" for name, provider in known.items() if provider.alone))
+
+
+def _refuse_unknown_workload(explain: tuple[str, ...], scenarios: Sequence[Scenario]) -> None:
+    known = {name for scenario in scenarios for name in scenario.workloads}
+    for name in explain:
+        if name not in known:
+            raise EdgeroiError(f"there is no workload {name!r} to explain", key="--explain", fix=f"known: {', '.join(sorted(known))}")
+
+
+def _judged(casefile: Casefile, policy: ProjectPolicy | None, today: date, gate: bool) -> JudgedScenario:
+    scenario = casefile.scenario
+    decisions = tuple(decide(case) for case in casefile.cases)
+    findings: tuple[Finding, ...] = ()
+    if gate:
+        from edgeroi.scenario import gate_limits
+
+        waivers = (*scenario.check.waivers, *(policy.check.waivers if policy else ()))
+        rules = Gate(gate_limits(scenario.check, policy), waivers, today)
+        findings = (*(f for d in decisions for f in findings_of(d, rules)), *sum_findings(decisions, rules), *_uncovered(casefile, rules))
+        if rules.limits.on_undecided == "fail":
+            findings = (*findings, *_undecided(casefile, decisions, rules))
+    files = tuple(file for profile in casefile.profiles for file in profile.files)
+    notes = tuple(note for profile in casefile.profiles for note in profile.notes)
+    return JudgedScenario(scenario.name, scenario.file, decisions, findings, casefile.source, files, notes)
+
+
+def _uncovered(casefile: Casefile, rules: Gate) -> tuple[Finding, ...]:
+    """Requests that the log saw at the edge, of workloads no scenario answers for."""
+    place = casefile.scenario.log.place if casefile.scenario.log else None
+    found = (
+        Finding(
+            "edge-uncovered",
+            name,
+            "warning",
+            "fail",
+            f"{count:,} requests of {name} ran at the edge and no `runs_on` covers them",
+            0.0,
+            float(count),
+            place or Place(casefile.scenario.file),
+        )
+        for name, count in casefile.uncovered
+    )
+    return tuple(rules.waive(finding) for finding in found)
+
+
+def _undecided(casefile: Casefile, decisions: Sequence[object], rules: Gate) -> tuple[Finding, ...]:
+    """With ``on_undecided: fail`` an edge nobody can decide on is no pass."""
+    from edgeroi.verdict import Decision
+
+    found = []
+    for decision in decisions:
+        assert isinstance(decision, Decision)
+        case = decision.case
+        if decision.verdict == "undecided" and case.runs_on and case.options[case.runs_on].at_edge:
+            found.append(Finding("data-missing", case.workload, "error", "undecided", f"undecided: {decision.reason}", place=case.place))
+    return tuple(rules.waive(finding) for finding in found)
+
+
+def with_limits(scenario: Scenario, on_undecided: str | None) -> Scenario:
+    """The scenario with ``--on-undecided`` from the command line."""
+    if on_undecided is None:
+        return scenario
+    return replace(scenario, check=replace(scenario.check, on_undecided=on_undecided))  # type: ignore[arg-type]
+
+
+def read_log(log: LogRef, by: tuple[str, ...]) -> Profile:
+    """The log a scenario names, grouped by these columns. A log that is damaged or mostly rejected is an error: no verdict rests on it."""
+    from edgeroi.engines.local import read_logs
+
+    profile = read_logs(log.files, _reading(log, by))
+    refuse_unsound(profile, log.place)
+    return profile
+
+
+def _reading(log: LogRef, by: tuple[str, ...]) -> Reading:
+    from edgeroi.logs.reading import reading
+
+    given = {
+        "map": tuple(f"{column}={path}" for column, path in log.columns.items()),
+        "const": tuple(f"{column}={value}" for column, value in log.constants.items()),
+    }
+    if log.mapping:
+        from edgeroi.logs.mapping import read_mapping
+
+        return read_mapping(log.mapping, by=by, not_error=log.not_error, **given)
+    return reading(by=by, not_error=log.not_error, **given)
+
+
+def refuse_unsound(profile: Profile, place: Place | None = None) -> None:
+    """Raise where nothing was profiled, a stream was damaged, or more lines were rejected than a verdict can bear."""
+    from edgeroi.engines.local import over_limit
+
+    if not profile.lines.balanced:
+        raise InternalFault(f"lines do not balance: {profile.lines}")
+    for file in profile.files:
+        if file.damage:
+            raise EdgeroiError(f"{file.path}: {file.damage}", place=place, fix="restore the file; edgeroi profile shows what could be read")
+    if not profile.lines.profiled:
+        names = ", ".join(file.path for file in profile.files)
+        raise EdgeroiError(f"nothing could be profiled in {names}", place=place, fix="edgeroi profile says why each line was left out")
+    if over_limit(profile.lines):
+        said = f"{profile.lines.total_rejected:,} of {profile.lines.read:,} lines were rejected, more than a verdict may rest on"
+        raise EdgeroiError(said, place=place, fix="edgeroi profile --rejects FILE shows them")
