@@ -205,10 +205,18 @@ class _Composer:
                     f"{key.text!r} stands twice, first on line {lines[key.text]}", place=key.place, key=key.text, fix="keep one"
                 )
             if flow and isinstance(value, Scalar) and value.plain and not value.text:
-                raise _split_by_comma(key, entries[-1][1] if entries else None)
+                raise self._split_by_comma(key, entries[-1][1] if entries else None)
             lines[key.text] = key.place.line
             entries.append((key, value))
         return Table(tuple(entries), place)
+
+    def _split_by_comma(self, key: Scalar, before: Node | None) -> EdgeroiError:
+        """A key without a value: most likely the rest of a number whose digits are grouped."""
+        whole = before and before.place.line and self.lines[before.place.line - 1][(before.place.column or 1) - 1 :]
+        if found := re.match(r"(\d{1,3}(?:,\d{3})+)([^,}]*)", whole or ""):
+            fix = f"write `{found[1].replace(',', '')}{found[2].rstrip()}`"
+            return EdgeroiError(f"the comma splits `{found[0].rstrip()}` in two", place=key.place, fix=fix)
+        return EdgeroiError(f"{key.text!r} has no value", place=key.place, fix="write `key: value`, or quote a value that contains a comma")
 
     @staticmethod
     def _key(node: Node, before: Node | None) -> Scalar:
@@ -219,13 +227,6 @@ class _Composer:
         if node.kind == "null":
             raise EdgeroiError("a key is missing before the colon", place=node.place)
         return node
-
-
-def _split_by_comma(key: Scalar, before: Node | None) -> EdgeroiError:
-    if isinstance(before, Scalar) and re.match(r"\d{3}\b", key.text) and re.search(r"\d$", before.text):
-        whole = f"{before.text}{key.text}"
-        return EdgeroiError(f"the comma splits `{before.text},{key.text}` in two", place=key.place, fix=f"write `{whole}`")
-    return EdgeroiError(f"{key.text!r} has no value", place=key.place, fix="write `key: value`, or quote a value that contains a comma")
 
 
 def _quoted(text: str) -> str:
