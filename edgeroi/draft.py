@@ -111,9 +111,8 @@ def _workload(name: str, groups: tuple[Group, ...], asked: Asked) -> list[str]:
     if asked.now:
         lines += [f"    now: {quoted(asked.now)}"]
     else:
-        lines += [
-            f"    # now: {now or 'PROVIDER/MODEL'}   # {'as the log names it' if now else 'what serves it today? The log tells its cost only'}"
-        ]
+        said = "as the log names it" if now else "what serves it today? The log does not say"
+        lines += [f"    # now: {now or 'PROVIDER/MODEL'}   # {said}"]
     lines += _edge(tally, now, asked)
     lines += [f"    runs_on: {asked.runs_on}"] if asked.runs_on else ["    # runs_on: edge   # does this change move it there?"]
     return lines + _value(asked)

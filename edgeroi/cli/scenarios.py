@@ -88,14 +88,7 @@ def profiled(
     how = reading_of(
         mapping, by=GROUPED_BY, map=tuple(map_ or ()), const=tuple(const or ()), not_error=tuple(not_error or ()), format=log_format
     )
-    with progress("reading", None) as advance:
-        seen = 0
-
-        def told(done: int, total: int) -> None:
-            nonlocal seen
-            advance(done - seen)
-            seen = done
-
+    with progress("reading") as told:
         profile = read_logs(inputs, how, jobs=jobs, progress=told)
     refuse_unsound(profile)
     return profile
