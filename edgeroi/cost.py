@@ -249,7 +249,7 @@ def _token_classes(price: Price, load: Load) -> Iterator[tuple[LineKind, Decimal
 def _output_tokens(price: Price, load: Load) -> Decimal:
     if price.output or (price.neurons and price.neurons.output_per_mtok):
         return _known(load.output_tokens, "output tokens", price)
-    if load.output_tokens and price.source == "stated":
+    if load.output_tokens and price.is_stated:
         said = f"{price.reference} states no output price and a request has {load.output_tokens} output tokens"
         raise Unpriced(said, fix="state output: in USD/Mtok, 0 USD/Mtok if it is free")
     return ZERO

@@ -218,9 +218,8 @@ def _offer_changes(was: Price | None, now: Price | None, before: date, after: da
     if was is None or now is None:
         yield Change(name, context, "offer", _all_rates(was) if was else None, _all_rates(now) if now else None)
         return
-    old_status, new_status = status_on(was, before), status_on(now, after)
-    if (old_status == "listed") != (new_status == "listed"):
-        yield Change(name, context, "status", old_status, new_status)
+    if was.is_served(before) != now.is_served(after):
+        yield Change(name, context, "status", status_on(was, before), status_on(now, after))
     old_rates, new_rates = dict(was.rates), dict(now.rates)
     for charged in dict.fromkeys([*old_rates, *new_rates]):
         yield from _rate_changes(name, context, charged, old_rates.get(charged), new_rates.get(charged))

@@ -32,6 +32,9 @@ PLAUSIBLE_USD_PER_MTOK = (Decimal("0.0005"), Decimal(1000))
 #: A list price is the neuron price rounded to three decimals; more than this apart, one of the two is wrong.
 NEURON_TOLERANCE = Decimal("0.015")
 
+#: The source of a price that a scenario states itself.
+STATED = "stated"
+
 #: Billing unit -> (what is counted, how many of it make one unit).
 UNITS: Mapping[str, tuple[str, Decimal]] = {
     "Mtok": ("token", Decimal(1_000_000)),
@@ -121,7 +124,7 @@ class Rate:
 
     usd: Decimal
     unit: str
-    source: str = "stated"
+    source: str = STATED
     as_of: date | None = None
     basis: Basis = "listed"
     confidence: Confidence = "high"
@@ -241,7 +244,7 @@ class Price:
     fees: tuple[Fee, ...] = ()
     one_off: Rate | None = None
     placement: str | None = None
-    source: str = "stated"
+    source: str = STATED
     as_of: date | None = None
     status: Status = "listed"
     retired_on: date | None = None
@@ -266,6 +269,11 @@ class Price:
         return (*own, *metered, *((fee.item, fee.rate) for fee in self.fees))
 
     @property
+    def is_stated(self) -> bool:
+        """Whether somebody wrote the price down instead of referring to a book: what it omits was forgotten, not free."""
+        return self.source == STATED
+
+    @property
     def is_priced(self) -> bool:
         """Whether anything says what a use of the offer costs."""
         return bool(self.rates)
@@ -282,6 +290,10 @@ class Price:
     def applies_on(self, at: date) -> bool:
         """Whether the row is in force on that day."""
         return (self.valid_from is None or self.valid_from <= at) and (self.valid_to is None or at <= self.valid_to)
+
+    def is_served(self, at: date) -> bool:
+        """Whether the provider serves the model on that day; deprecated since nobody knows when counts as not."""
+        return self.retired_on > at if self.retired_on is not None else self.status == "listed"
 
     def over(self, under: Price) -> Price:
         """This row, with what it does not say taken from the row ``under`` it."""
@@ -436,12 +448,10 @@ def _nearest(model: str, rows: Iterable[Price]) -> str:
 
 
 def _refuse_retired(ref: str, rows: tuple[Price, ...], at: date, place: Place | None) -> None:
-    fix = "choose a model that is served, or state the price you still pay"
     for row in rows:
-        if row.retired_on is not None and row.retired_on <= at:
-            raise Retired(f"{ref} was retired on {row.retired_on}", row, place=place, fix=fix)
-        if row.retired_on is None and row.status != "listed":
-            raise Retired(f"{ref} is {row.status}, date unknown", row, place=place, fix=fix)
+        if not row.is_served(at):
+            since = f"was retired on {row.retired_on}" if row.retired_on else f"is {row.status}, date unknown"
+            raise Retired(f"{ref} {since}", row, place=place, fix="choose a model that is served, or state the price you still pay")
 
 
 def _in_context(ref: str, rows: tuple[Price, ...], context: Context, place: Place | None) -> list[Price]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
-from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
+from edgeroi.errors import EdgeroiError, NoAnswer
 from edgeroi.estimate import Range
 from edgeroi.pricebooks._entries import number, table, text, texts
 from edgeroi.yamltree import Node, parse_tree
@@ -27,11 +28,12 @@ class RoundTrips:
     source: str
 
     def region(self, name: str) -> str:
-        """The name of a region here (``us-east-1`` -> ``us-east``). Raises ``EdgeroiError`` with the near miss."""
+        """The name of a region here (``us-east-1`` -> ``us-east``). Raises ``EdgeroiError`` with the nearest names."""
         known = self.regions.get(name.strip().casefold().replace("_", "-"))
         if known is None:
             names = sorted({*self.regions.values(), EDGE})
-            raise EdgeroiError(f"unknown region {name!r}", fix=did_you_mean(name, names))
+            nearest = get_close_matches(name, names, n=3)
+            raise EdgeroiError(f"unknown region {name!r}", fix=f"{'nearest' if nearest else 'known'}: {', '.join(nearest or names)}")
         return known
 
     def between(self, user: str, serving: str) -> Range:
