@@ -125,7 +125,7 @@ def third_party(path: Path) -> set[str]:
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.partition(".")[0])
-    return names - set(sys.stdlib_module_names) - {"edgeroi"}
+    return names - set(sys.stdlib_module_names) - {"compression", "edgeroi"}  # compression.zstd: the standard library from 3.14
 
 
 def test_every_import_is_a_declared_dependency() -> None:
