@@ -1,3 +1,128 @@
-"""Profiles AI-inference workloads and calculates whether running them at the edge pays."""
+"""Profiles AI-inference workloads and calculates whether running them at the edge pays.
 
+Request logs become a profile (measured latency with its interval), a profile and a dated price become options, options and a stated
+value of time become a verdict, and verdicts become a gate. Measuring, judging and presenting are three steps joined by values.
+
+A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
+
+    SHELL   cli/                                        one file per command: parse, call, render, exit
+            draft                                       a scenario drafted from a log
+            judging                                     scenarios -> verdicts -> gate
+            casefile                                    what a scenario refers to: logs read, prices and round trips looked up
+            lint                                        what is odd in a scenario without being wrong
+            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
+            logs/ · pricebooks/                         log formats · price sources, the catalogue, round trips
+            yamltree                                    YAML as a tree that knows its lines
+    CORE    price_report · profile_report · verdict_report   what prices, profile, compare and check say
+            report                                      sections, tables of typed cells, notes, the JSON document
+            gate                                        rules beside their limits, waivers
+            verdict                                     the questions in their order, the evidence, the first that decides
+            economics                                   premium, value, net, low and high, break-evens
+            option                                      one way to serve: timing, tariff, traffic
+            spec                                        what a scenario states
+            values/                                     what latency is worth
+            felt                                        what a person notices
+            latency                                     distributions of ms and their algebra
+            cost                                        every dollar with its kind, quantity, rate and source
+            prices                                      dated rates, the book
+            census                                      requests counted into partial profiles
+            workload                                    partial profiles that add up
+            request                                     canonical columns of one call, line accounting
+            histogram                                   latencies in buckets within 0.1 %
+            stats                                       order statistics, intervals
+            units                                       quantities that carry their units
+            estimate                                    a number with its interval, n, basis and notes
+            errors                                      what can go wrong, and how it ends
+
+The Python API is the functions ``profile``, ``compare`` and ``check``; what they return is immutable and has ``to_frame()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from edgeroi.verdict_report import Verdicts
+    from edgeroi.workload import Profile, SeenFrom
+
+__all__ = ["__version__", "check", "compare", "profile"]
 __version__ = "0.1.0"
+
+
+def profile(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    by: Sequence[str] = ("workload", "placement"),
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    not_error: Sequence[str] = (),
+    require: Sequence[str] = (),
+    log_format: str | None = None,
+    seen_from: SeenFrom | None = None,
+    sampling: float | None = None,
+    jobs: int | None = None,
+) -> Profile:
+    """Request logs (files, folders, globs, ``-``, saved profiles) or a DataFrame as a profile; every line is accounted for.
+
+    ``map``: column -> ``path[:unit]`` or ``@filename:REGEX``; ``const``: column -> value; ``mapping``: the same in a YAML file.
+    Raises ``edgeroi.errors.EdgeroiError`` for what is no log. Rejected lines and damage are in the result, not raised.
+    """
+    from edgeroi.logs.mapping import reading_of
+
+    given: dict[str, Any] = {
+        "map": tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        "const": tuple(f"{column}={value}" for column, value in (const or {}).items()),
+    }
+    how = reading_of(
+        Path(mapping) if mapping else None,
+        by=tuple(by),
+        not_error=tuple(not_error),
+        require=tuple(require),
+        format=log_format,
+        seen_from=seen_from,
+        sampling=sampling,
+        **given,
+    )
+    if isinstance(logs, str | Path):
+        logs = [logs]
+    if isinstance(logs, Sequence):
+        from edgeroi.engines.local import read_logs
+
+        return read_logs(list(logs), how, jobs=jobs)
+    from edgeroi.logs.frame import read_frame
+
+    return read_frame(logs, how)
+
+
+def compare(
+    scenarios: str | Path | Sequence[str | Path],
+    *,
+    set: Mapping[str, str] | None = None,
+    prices_as_of: date | None = None,
+) -> Verdicts:
+    """Scenario files or folders, judged: ``.decisions`` with verdict, cost, latency and value, ``.document`` as JSON prints it."""
+    return _judged("compare", scenarios, set, prices_as_of)
+
+
+def check(
+    scenarios: str | Path | Sequence[str | Path],
+    *,
+    set: Mapping[str, str] | None = None,
+    prices_as_of: date | None = None,
+) -> Verdicts:
+    """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
+    return _judged("check", scenarios, set, prices_as_of)
+
+
+def _judged(command: str, scenarios: str | Path | Sequence[str | Path], set: Mapping[str, str] | None, at: date | None) -> Verdicts:
+    from edgeroi.judging import judge_files, today
+
+    paths = [scenarios] if isinstance(scenarios, str | Path) else list(scenarios)
+    overrides = tuple(f"{path}={value}" for path, value in (set or {}).items())
+    return judge_files([str(path) for path in paths], overrides, command=command, today=today(), at=at, gate=command == "check")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeroi.casefile import Casefile, ReadLog, Sources, gather
@@ -62,6 +63,33 @@ def judge(
         explain,
         () if len(days) == 1 else (f"prices of several days: {', '.join(map(str, sorted(days)))}",),
     )
+
+
+def today() -> date:
+    """The day, in UTC: the only clock here."""
+    return datetime.now(UTC).date()
+
+
+def loaded(
+    inputs: Sequence[str], overrides: Sequence[str] | None, policy_file: Path | None = None
+) -> tuple[tuple[Scenario, ...], tuple[ProjectPolicy | None, ...]]:
+    """Every scenario of these files and folders, with the project policy that holds for each."""
+    from edgeroi.scenario import load_policy, load_policy_beside, load_scenario, scenario_files
+
+    files = [file for given in inputs for file in scenario_files(Path(given))]
+    stated = load_policy(policy_file) if policy_file else None
+    policies = tuple(stated or load_policy_beside(file) for file in files)
+    given_overrides = tuple(overrides or ())
+    scenarios = tuple(load_scenario(file, given_overrides, policy) for file, policy in zip(files, policies, strict=True))
+    return scenarios, policies
+
+
+def judge_files(
+    inputs: Sequence[str], overrides: Sequence[str] = (), *, command: str, today: date, at: date | None = None, gate: bool = False
+) -> Verdicts:
+    """Scenario files and folders, judged with the project policy that holds for each."""
+    scenarios, policies = loaded(inputs, overrides)
+    return judge(scenarios, command=command, today=today, at=at, policies=policies, gate=gate)
 
 
 @lru_cache(maxsize=64)

@@ -39,9 +39,9 @@ def check(
     """
     from edgeroi.cli.exits import GateFailed
     from edgeroi.cli.output import write_report
-    from edgeroi.cli.scenarios import day_of, loaded, today
+    from edgeroi.cli.scenarios import day_of
     from edgeroi.errors import NoAnswer
-    from edgeroi.judging import judge, with_limits
+    from edgeroi.judging import judge, loaded, today, with_limits
     from edgeroi.verdict_report import gate_words, verdict_report
 
     scenarios, policies = loaded(inputs, set_, policy)

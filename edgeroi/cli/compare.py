@@ -79,15 +79,13 @@ def compare(
     edgeroi compare litellm.jsonl --edge cloudflare/@cf/meta/llama-3.3-70b-instruct-fp8-fast --users-in us-east=60%,eu-west=40%
     """
     from edgeroi.cli.output import write_report
-    from edgeroi.cli.scenarios import day_of, today
-    from edgeroi.judging import judge
+    from edgeroi.cli.scenarios import day_of
+    from edgeroi.judging import judge, loaded, today
     from edgeroi.verdict_report import verdict_report
 
     explained = tuple(explain or ())
     if edge is None:
         _demand_edge({"--now": now, "--users-in": users_in, "--waiting": waiting})
-        from edgeroi.cli.scenarios import loaded
-
         scenarios, policies = loaded(inputs, set_)
         verdicts = judge(scenarios, command="compare", today=today(), at=day_of(prices_as_of), policies=policies, explain=explained)
     else:

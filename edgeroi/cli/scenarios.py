@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,7 @@ from edgeroi.errors import EdgeroiError
 if TYPE_CHECKING:
     from edgeroi.cli.options import Vantage
     from edgeroi.draft import Asked
-    from edgeroi.spec import ProjectPolicy, Scenario
     from edgeroi.workload import Profile
-
-
-def today() -> date:
-    """The day, in UTC; the only clock of these commands."""
-    return datetime.now(UTC).date()
 
 
 def day_of(text: str | None) -> date | None:
@@ -27,20 +21,6 @@ def day_of(text: str | None) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError:
         raise EdgeroiError(f"{text!r} is no day", key="--prices-as-of", fix="write YYYY-MM-DD") from None
-
-
-def loaded(
-    inputs: Sequence[str], overrides: Sequence[str] | None, policy_file: Path | None = None
-) -> tuple[tuple[Scenario, ...], tuple[ProjectPolicy | None, ...]]:
-    """Every scenario of these files and folders, with the project policy that holds for each."""
-    from edgeroi.scenario import load_policy, load_policy_beside, load_scenario, scenario_files
-
-    files = [file for given in inputs for file in scenario_files(Path(given))]
-    stated = load_policy(policy_file) if policy_file else None
-    policies = tuple(stated or load_policy_beside(file) for file in files)
-    given_overrides = tuple(overrides or ())
-    scenarios = tuple(load_scenario(file, given_overrides, policy) for file, policy in zip(files, policies, strict=True))
-    return scenarios, policies
 
 
 def shares_of(text: str | None) -> Mapping[str, float] | None:
