@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 from edgeroi.cost import CostLine
 from edgeroi.economics import Books
@@ -17,6 +18,9 @@ from edgeroi.spec import Judged
 from edgeroi.values.none import NoValue
 from edgeroi.verdict import Case, Decision, Step, Verdict, flips_if, has_value, sentence
 from edgeroi.workload import FileAccount
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORDS: Mapping[Verdict, tuple[str, Tone]] = {
     "worth_it": ("WORTH IT", "good"),
@@ -59,6 +63,23 @@ class Verdicts:
     def decisions(self) -> tuple[Decision, ...]:
         """Every workload of every scenario."""
         return tuple(decision for scenario in self.scenarios for decision in scenario.decisions)
+
+    @property
+    def document(self) -> Mapping[str, Json]:
+        """What ``--format json`` prints."""
+        return verdict_document(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per workload: verdict, premium, value, net with its ends, and the break-evens; unknown is missing."""
+        import pandas as pd
+
+        rows = []
+        for scenario in self.scenarios:
+            for decision in scenario.decisions:
+                told = {"scenario": scenario.name, "workload": decision.case.workload, "runs_on": decision.case.runs_on}
+                points = _break_even(decision)
+                rows.append({**told, "best": decision.best, "verdict": decision.verdict, **_candidate(decision), **points})
+        return pd.DataFrame(rows).convert_dtypes()
 
 
 def verdict_report(verdicts: Verdicts) -> Report:
@@ -431,7 +452,7 @@ def _judged(books: Books) -> Json:
     }
 
 
-def _candidate(decision: Decision) -> Json:
+def _candidate(decision: Decision) -> dict[str, Json]:
     books = decision.books
     likely = books.likely if _known(decision) else None
     judged_value = likely is not None and (has_value(decision.case) or isinstance(books.stakes.value, NoValue))
@@ -449,7 +470,7 @@ def _candidate(decision: Decision) -> Json:
     }
 
 
-def _break_even(decision: Decision) -> Json:
+def _break_even(decision: Decision) -> dict[str, Json]:
     if not _known(decision):
         return {}
     return {name: _finite(value) for name, value in decision.books.break_even.items()}
