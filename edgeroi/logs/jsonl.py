@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+from edgeroi.logs.checked import columns_of
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import is_utf16, object_of
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
-from edgeroi.request import COLUMNS
+from edgeroi.logs.typed import Path, RecordType, learn, value_type
+from edgeroi.request import COLUMNS, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
 
@@ -60,14 +63,115 @@ class Jsonl:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
-        intake = Intake(reading)
-        lines = chunk.split(b"\n")
-        tail = lines.pop()
-        for number, line in enumerate(lines, 1):
-            read_line(intake, number, line)
+        whole, newline, tail = chunk.rpartition(b"\n")
+        piece = _Piece(whole + newline, reading)
+        piece.read()
         if tail:
-            _read_tail(intake, len(lines) + 1, tail)
-        return intake.chunk(chunk.count(b"\n") + bool(tail))
+            _read_tail(piece.intake, piece.n + 1, tail)
+        return piece.chunk(piece.n + bool(tail))
+
+
+#: How many lines are tried at once after a larger number did not pass.
+_FEWER = (64, 8)
+#: From how many lines the type of the records is learned, and how often it may change.
+_LEARNED_FROM, _MOST_LEARNED = 200, 20
+
+
+class _Piece:
+    """Complete lines being read: typed where that is safe, line by line where it is not."""
+
+    def __init__(self, text: bytes, reading: Reading) -> None:
+        self.text, self.reading, self.intake = text, reading, Intake(reading)
+        self.n = text.count(b"\n")
+        self.batches: list[Batch] = []
+
+    def read(self) -> None:
+        """Read all lines."""
+        kind = _learned(self.text, self.reading)
+        records = kind.decode(self.text, self.n) if kind and self.n else None
+        if kind is not None and records is not None:
+            self._take(records, range(self.n), kind)
+        elif self.n:
+            self._read_fewer(kind)
+
+    def _read_fewer(self, kind: RecordType | None) -> None:
+        """Smaller and smaller blocks, until what is odd stands alone."""
+        lines = self.text.split(b"\n")
+        blocks = [range(self.n)]
+        found: list[Any] = []
+        numbers: list[int] = []
+        for size in _FEWER if kind is not None else ():
+            smaller = [range(at, min(at + size, block.stop)) for block in blocks for at in range(block.start, block.stop, size)]
+            blocks = []
+            for block in smaller:
+                records = kind.decode(b"\n".join(lines[block.start : block.stop]) + b"\n", len(block)) if kind else None
+                if records is None:
+                    blocks.append(block)
+                else:
+                    found += records
+                    numbers += block
+        if kind is not None and found:
+            self._take(found, numbers, kind, lines)
+        for number in (number for block in blocks for number in block):
+            read_line(self.intake, number + 1, lines[number])
+
+    def _take(self, records: list[Any], numbers: Sequence[int], kind: RecordType, lines: list[bytes] | None = None) -> None:
+        columns = columns_of(records, kind, self.reading, _paths(self.reading))
+        self.batches.append(columns.batch)
+        if columns.cache_hits:
+            self.intake.skipped["cache_hit"] += columns.cache_hits
+        if columns.odd.size:
+            lines = lines or self.text.split(b"\n")
+            for row in columns.odd.tolist():
+                read_line(self.intake, numbers[row] + 1, lines[numbers[row]])
+
+    def chunk(self, read: int) -> Chunk:
+        """The chunk: what was read either way."""
+        self.intake.faults.sort(key=lambda fault: fault.line)
+        chunk = self.intake.chunk(read)
+        batches = [batch for batch in (*self.batches, chunk.batch) if batch is not None and batch.n]
+        profiled = sum(batch.n for batch in batches)
+        return replace(chunk, lines=replace(chunk.lines, profiled=profiled), batch=joined(batches) if batches else None)
+
+
+class _Learned:
+    """The type of a log's records as far as it was seen, and how often it changed."""
+
+    def __init__(self) -> None:
+        self.samples: list[Mapping[str, Any]] = []
+        self.kind: RecordType | None = None
+        self.times = 0
+
+
+_LEARNED: dict[tuple[object, ...], _Learned] = {}
+
+
+def _learned(text: bytes, reading: Reading) -> RecordType | None:
+    """The type of the records, learned anew where the first lines do not fit; what is learned decides only how fast lines are read."""
+    paths = _paths(reading)
+    state = _LEARNED.setdefault(tuple(sorted(paths.items())), _Learned())
+    first = text[: text.find(b"\n") + 1]
+    if state.times < _MOST_LEARNED and (state.kind is None or state.kind.decode(first, 1) is None):
+        state.times += 1
+        lines = text[: 1 << 18].split(b"\n")[:_LEARNED_FROM]
+        records = [record for record in map(object_of, lines) if not isinstance(record, Bad)]
+        wanted = _wanted(paths)
+        state.samples = (state.samples + records[:: max(1, len(records) // 20)])[-400:]
+        state.kind = learn(records, wanted, state.samples) if wanted is not None else None
+    return state.kind
+
+
+def _paths(reading: Reading) -> dict[str, Path]:
+    return {column: path_of(column, reading) for column in reading.columns}
+
+
+def _wanted(paths: Mapping[str, Path]) -> dict[Path, Any] | None:
+    """The type at each path; ``None`` where two columns want different types of one path."""
+    wanted: dict[Path, Any] = {}
+    for column, path in paths.items():
+        if wanted.setdefault(path, value_type(column)) != value_type(column):
+            return None
+    return wanted
 
 
 def read_line(intake: Intake, number: int, line: bytes) -> None:

@@ -23,14 +23,14 @@ from edgeroi.request import COLUMNS, NO_INSTANT, Batch, Labels, LineCount
 
 #: Counts stay below it: from here on a double no longer tells one from the next.
 MOST_COUNT = 2**53
-_MOST_USD = 1e6
-_MOST_SCORE = 1e6
+MOST_USD = 1e6
+MOST_SCORE = 1e6
 _NS_PER = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _FIRST_NS = 0
 #: 2200-01-01: beyond it a timestamp is a mistake.
 _LAST_NS = 7_258_118_400 * 10**9
 #: Identifiers are never looked into, so a number will do.
-_IDENTIFIERS = ("request_id", "pair_id", "session_id", "user_id")
+IDENTIFIERS = ("request_id", "pair_id", "session_id", "user_id")
 SUCCESS_WORDS = frozenset(("ok", "success", "succeeded", "successful", "completed", "status_code_ok"))
 FAILURE_WORDS = frozenset(
     ("error", "failure", "failed", "fail", "timeout", "timed_out", "cancelled", "canceled", "aborted", "rejected", "status_code_error")
@@ -139,7 +139,7 @@ def _count(request: Request, column: str, value: object, reading: Reading) -> Ba
 def _money(request: Request, column: str, value: object, reading: Reading) -> Bad | None:
     if type(value) not in (int, float):
         return _wrong(column, value, "a number", reading)
-    if not 0 <= value <= _MOST_USD:  # type: ignore[operator]
+    if not 0 <= value <= MOST_USD:  # type: ignore[operator]
         return _range(column, reading, "between 0 and 1,000,000 USD")
     request.numbers[column] = float(value)  # type: ignore[arg-type]
     return None
@@ -148,7 +148,7 @@ def _money(request: Request, column: str, value: object, reading: Reading) -> Ba
 def _ratio(request: Request, column: str, value: object, reading: Reading) -> Bad | None:
     if type(value) not in (int, float):
         return _wrong(column, value, "a number", reading)
-    if not -_MOST_SCORE <= value <= _MOST_SCORE:  # type: ignore[operator]
+    if not -MOST_SCORE <= value <= MOST_SCORE:  # type: ignore[operator]
         return _range(column, reading, "a finite score")
     request.numbers[column] = float(value)  # type: ignore[arg-type]
     return None
@@ -164,7 +164,7 @@ def _flag(request: Request, column: str, value: object, reading: Reading) -> Bad
 
 
 def _label(request: Request, column: str, value: object, reading: Reading) -> Bad | None:
-    if type(value) is int and column in _IDENTIFIERS:
+    if type(value) is int and column in IDENTIFIERS:
         value = str(value)
     if type(value) is not str:
         return _wrong(column, value, "text", reading)
@@ -268,7 +268,7 @@ def _instant_of_text(text: str, name: str) -> int | Bad:
     if found is None:
         return Bad("bad_timestamp", f"{name} is not RFC 3339")
     year, month, day, hour, minute, second, fraction, zone = found.groups()
-    start = _day_ns(int(year), int(month), int(day))
+    start = day_ns(int(year), int(month), int(day))
     if start is None or int(hour) > 23 or int(minute) > 59 or int(second) > 59:
         return Bad("bad_timestamp", f"{name} is on no calendar or clock")
     if zone is None:
@@ -289,7 +289,8 @@ def zone_minutes(zone: str) -> int | None:
 
 
 @lru_cache(maxsize=4096)
-def _day_ns(year: int, month: int, day: int) -> int | None:
+def day_ns(year: int, month: int, day: int) -> int | None:
+    """Midnight UTC of a day, in nanoseconds since the epoch; ``None`` for a day that is on no calendar."""
     try:
         return (date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()) * 86_400 * 10**9
     except ValueError:

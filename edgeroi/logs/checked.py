@@ -1,0 +1,232 @@
+"""Typed records of canonical JSON as columns, checked by the rules of ``logs/record.py``, a whole column at a time.
+
+A row that breaks a rule is only marked here; the exact way then says which rule and why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeroi.histogram import LONGEST_MS
+from edgeroi.logs.reading import Reading
+from edgeroi.logs.record import (
+    MOST_COUNT,
+    MOST_SCORE,
+    MOST_USD,
+    Bad,
+    error_text,
+    instant_of,
+    status_failed,
+    zone_minutes,
+)
+from edgeroi.logs.record import day_ns as day_start_ns
+from edgeroi.logs.typed import Path, RecordType
+from edgeroi.request import COLUMNS, NO_INSTANT, Batch, Labels
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_NS_PER_SECOND = 10**9
+_FIRST_NS, _LAST_NS = 0, 7_258_118_400 * 10**9
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Requests in columns: ``batch`` of those that are to be counted, which ``rows`` are odd, and how many a cache answered."""
+
+    batch: Batch
+    odd: NDArray[np.intp]
+    cache_hits: int
+
+
+def columns_of(records: Sequence[Any], kind: RecordType, reading: Reading, paths: dict[str, Path]) -> Columns:
+    """The records as columns; ``paths`` says where each column is found."""
+    n = len(records)
+    odd, failed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    numbers: dict[str, Floats] = {}
+    labels: dict[str, Labels] = {}
+    instants: Ints | None = None
+    for column in reading.columns:
+        what = COLUMNS[column]
+        if what in ("label", "status", "error", "instant"):
+            values = None if _unlooked(column, what, reading) else kind.column(paths[column], records)
+            if values is None:
+                odd |= column in reading.needed and paths[column] not in kind.places
+                continue
+            if column in reading.needed:
+                odd |= np.fromiter((value is None for value in values), np.bool_, n)
+            if what == "instant":
+                mapped = reading.fields.get(column)
+                instants, bad = instants_of(values, mapped.unit if mapped else None)
+                odd |= bad
+            elif what == "label":
+                labels[column] = _labels(values, column in reading.needed)
+            else:
+                failed |= _failures(values, what, reading, odd)
+                if column in reading.by:
+                    labels[column] = _labels([None if value is None else error_text(value) for value in values], False)
+            continue
+        told = kind.numbers(paths[column], records)
+        if told is None:
+            odd |= column in reading.needed
+            continue
+        unknown = np.isnan(told)
+        odd |= ~(_in_range(what, told, reading.scale(column)) | unknown)
+        if column in reading.needed:
+            odd |= unknown
+        numbers[column] = told * reading.scale(column) if what == "duration" else told
+    return _counted(numbers, labels, instants, failed, odd, reading)
+
+
+def _unlooked(column: str, what: str, reading: Reading) -> bool:
+    """Labels that are neither grouped by nor required are typed by the decoder, and that is all."""
+    return what == "label" and column not in reading.by and column not in reading.needed
+
+
+def _in_range(what: str, told: Floats, scale: float) -> Bools:
+    if what == "duration":
+        return (told >= 0) & (told <= LONGEST_MS / scale)
+    if what == "count":
+        return (told >= 0) & (told < MOST_COUNT) & (told == np.floor(told))
+    if what == "money":
+        return (told >= 0) & (told <= MOST_USD)
+    if what == "ratio":
+        return (told >= -MOST_SCORE) & (told <= MOST_SCORE)
+    return np.ones(told.size, np.bool_)
+
+
+def _counted(
+    numbers: dict[str, Floats], labels: dict[str, Labels], instants: Ints | None, failed: Bools, odd: Bools, reading: Reading
+) -> Columns:
+    latency = numbers.get("latency_ms")
+    if latency is not None:
+        latency[failed & (latency == 0)] = np.nan
+    if "latency_ms" not in reading.const:
+        odd |= ~failed & (np.isnan(latency) if latency is not None else True)
+    hit = numbers.pop("cache_hit", np.zeros(odd.size)) == 1
+    keep = ~odd & ~hit
+    n = int(np.count_nonzero(keep))
+    batch = Batch(n, failed, numbers, {column: label for column, label in labels.items() if column in reading.by}, instants)
+    return Columns(batch if n == odd.size else _rows(batch, keep, n), np.flatnonzero(odd), int(np.count_nonzero(hit & ~odd)))
+
+
+def _rows(batch: Batch, keep: Bools, n: int) -> Batch:
+    numbers = {column: values[keep] for column, values in batch.numbers.items()}
+    labels = {column: Labels(label.codes[keep], label.names) for column, label in batch.labels.items()}
+    return Batch(n, batch.failed[keep], numbers, labels, None if batch.instants is None else batch.instants[keep])
+
+
+class _Codes(dict[Any, int]):
+    """A code for each value, in order of first appearance."""
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = code = len(self) - self.unknown
+        return code
+
+    unknown = 0
+
+
+def _labels(values: Sequence[Any], empty_counts: bool) -> Labels:
+    codes = _Codes({None: -1} if empty_counts else {None: -1, "": -1})
+    codes.unknown = len(codes)
+    coded = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
+    return Labels(coded, tuple(map(str, list(codes)[codes.unknown :])))
+
+
+def _failures(values: Sequence[Any], what: str, reading: Reading, odd: Bools) -> Bools:
+    """Which rows failed by their status or error; rows whose status is none are marked odd."""
+    codes = _Codes()
+    coded = np.fromiter(map(codes.__getitem__, values), np.int64, len(values))
+    told = list(map(_status_failure if what == "status" else _error_failure, codes, [reading] * len(codes)))
+    odd |= np.array([failed is None for failed in told])[coded]
+    return np.array([bool(failed) for failed in told])[coded]
+
+
+def _status_failure(value: Any, reading: Reading) -> bool | None:
+    failed = False if value is None else status_failed(value)
+    return failed and str(value) not in reading.not_error
+
+
+def _error_failure(value: Any, reading: Reading) -> bool | None:
+    text = "" if value is None else error_text(value)
+    return None if text is None else bool(text) and text not in reading.not_error
+
+
+def instants_of(values: Sequence[Any], unit: str | None) -> tuple[Ints, Bools]:
+    """``(instants, bad)``: nanoseconds since the epoch, ``NO_INSTANT`` where unknown; bad where a value is no instant."""
+    n = len(values)
+    instants, bad = np.full(n, NO_INSTANT), np.zeros(n, np.bool_)
+    if set(map(type, values)) == {str}:
+        lengths = np.fromiter(map(len, values), np.int64, n)
+        for length in np.unique(lengths).tolist():
+            rows = np.flatnonzero(lengths == length)
+            texts = values if rows.size == n else [values[row] for row in rows.tolist()]
+            instants[rows], bad[rows] = _instants_of_texts(texts, length)
+        return instants, bad
+    for row, value in enumerate(values):
+        at = NO_INSTANT if value is None else instant_of(value, unit)
+        if isinstance(at, Bad):
+            bad[row] = True
+        else:
+            instants[row] = at
+    return instants, bad
+
+
+_SEPARATORS = ((4, b"-"), (7, b"-"), (10, b"Tt "), (13, b":"), (16, b":"))
+_SHORTEST = 20
+
+
+def _instants_of_texts(texts: Sequence[str], length: int) -> tuple[Ints, Bools]:
+    """Texts of one length, read by the shape of the first; rows of another shape are bad here, and judged one by one later."""
+    n = len(texts)
+    none = np.full(n, NO_INSTANT)
+    data = "".join(texts).encode()
+    if length < _SHORTEST or len(data) != n * length:
+        return none, np.ones(n, np.bool_)
+    bytes_ = np.frombuffer(data, np.uint8).reshape(n, length)
+    zone_at = length - (1 if data[length - 1 : length] in (b"Z", b"z") else 6)
+    offset = _offset(texts[0][zone_at:]) if zone_at >= 19 else None
+    if offset is None or (zone_at != 19 and (data[19:20] != b"." or zone_at == 20)):
+        return none, np.ones(n, np.bool_)
+    return _instants_of_shape(bytes_, zone_at, offset)
+
+
+def _offset(zone: str) -> int | None:
+    """Minutes east of UTC of ``Z`` or ``+01:00``; ``None`` for anything else."""
+    return zone_minutes(zone) if re.fullmatch(r"Z|z|[+-]\d\d:\d\d", zone, re.ASCII) else None
+
+
+def _instants_of_shape(bytes_: NDArray[np.uint8], zone_at: int, offset: int) -> tuple[Ints, Bools]:
+    fixed = [4, 7, 10, 13, 16, *([19] if zone_at > 19 else []), *range(zone_at, bytes_.shape[1])]
+    good = (bytes_[:, fixed] == bytes_[0, fixed]).all(axis=1)
+    for place, allowed in _SEPARATORS:
+        good &= bytes_[0, place] in allowed
+    digits_at = [place for place in range(zone_at) if place not in fixed]
+    digits = (bytes_[:, digits_at] - np.uint8(48)).astype(np.int64)
+    good &= (digits <= 9).all(axis=1)
+    day, seconds, bad = _clock(digits)
+    fraction = np.zeros(good.size, np.int64)
+    for place in range(14, min(digits.shape[1], 23)):
+        fraction = fraction * 10 + digits[:, place]
+    fraction *= 10 ** (9 - min(9, digits.shape[1] - 14))
+    instants = day + (seconds - offset * 60) * _NS_PER_SECOND + fraction
+    good &= ~bad & (instants >= _FIRST_NS) & (instants < _LAST_NS)
+    return np.where(good, instants, NO_INSTANT), ~good
+
+
+def _clock(digits: Ints) -> tuple[Ints, Ints, Bools]:
+    """``(day_ns, seconds, bad)`` of ``YYYYMMDDhhmmss`` digits, shape (n, >= 14)."""
+    date = digits[:, :8] @ np.array([10**7, 10**6, 10**5, 10**4, 10**3, 100, 10, 1])
+    hour, minute, second = (digits[:, place] * 10 + digits[:, place + 1] for place in (8, 10, 12))
+    days, rows = (date[:1], np.zeros(date.size, np.intp)) if (date == date[0]).all() else np.unique(date, return_inverse=True)
+    starts = [day_start_ns(day // 10_000, day // 100 % 100, day % 100) for day in days.tolist()]
+    bad_day = np.array([start is None for start in starts])[rows]
+    day_ns = np.array([start or 0 for start in starts])[rows]
+    return day_ns, (hour * 60 + minute) * 60 + second, bad_day | (hour > 23) | (minute > 59) | (second > 59)

@@ -1,0 +1,196 @@
+"""Many lines of JSON at once, decoded into typed records, if it is certain that each line is one object with no key twice.
+
+The type is learned from the lines themselves: every key of theirs is a field, typed where its column is wanted and raw where not,
+so a key nobody has seen, or one that is missing, is noticed. Then no key was lost in reading exactly when the text has as many
+``":`` as the records have keys and no white space before a colon; what stands in a string can only make it look worse.
+Lines are objects one by one when there are as many records as newlines and ``}`` newline ``{`` joins every pair.
+Whatever does not pass is for the exact way, a few lines at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from operator import attrgetter, is_
+from typing import Any
+
+import numpy as np
+
+from edgeroi.request import COLUMNS
+
+Path = tuple[str, ...]
+#: A log with more different keys than this is decoded line by line.
+_MOST_KEYS = 200
+
+
+@dataclass(frozen=True)
+class RecordType:
+    """What the records of a log look like: a decoder, and where each wanted path is in a record.
+
+    ``always``: keys that every record has, inner ones included. ``optional``: attributes that may be unset.
+    """
+
+    decoder: Any
+    places: Mapping[Path, str]
+    always: int
+    optional: tuple[str, ...]
+    unset: Any
+
+    def decode(self, text: bytes, lines: int) -> list[Any] | None:
+        """The records of ``lines`` complete lines, or ``None`` where anything at all is out of the ordinary."""
+        import msgspec
+
+        if not _one_object_a_line(text, lines) or not _is_utf8(text):
+            return None
+        try:
+            records: list[Any] = self.decoder.decode_lines(text)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            return None
+        if len(records) != lines or _pairs(text, b'":') != self._keys(records) or _pairs(text, b" :") or b"\t" in text or b"\r" in text:
+            return None
+        return records
+
+    def _keys(self, records: Sequence[Any]) -> int:
+        unset = sum(sum(map(is_, map(attrgetter(name), records), repeat(self.unset))) for name in self.optional)
+        return len(records) * (self.always + len(self.optional)) - unset
+
+    def column(self, path: Path, records: Sequence[Any]) -> list[Any] | None:
+        """What the records say at a path, unset as ``None``; ``None`` where no record was ever seen to have it."""
+        if path not in self.places:
+            return None
+        values = list(map(attrgetter(self.places[path]), records))
+        if self.places[path] in self.optional:
+            values = [None if value is self.unset else value for value in values]
+        return values
+
+    def numbers(self, path: Path, records: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """The same as doubles, NaN where unknown."""
+        if path not in self.places:
+            return None
+        if self.places[path] in self.optional:
+            return np.array(self.column(path, records), np.float64)
+        return np.fromiter(map(attrgetter(self.places[path]), records), np.float64, len(records))
+
+
+def _one_object_a_line(text: bytes, lines: int) -> bool:
+    return (
+        text[:1] == b"{"
+        and text[-2:] == b"}\n"
+        and _pairs(text, b"}\n") == lines
+        and _pairs(text, b"\n{") == lines - 1
+        and int(np.count_nonzero(np.frombuffer(text, np.uint8) == 10)) == lines
+    )
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _pairs(text: bytes, pair: bytes) -> int:
+    """How often two bytes stand side by side: compared two at a time, ten times faster than ``count``."""
+    wanted = np.uint16(int.from_bytes(pair, "little"))
+    even, odd = np.frombuffer(text, "<u2", len(text) // 2), np.frombuffer(text, "<u2", (len(text) - 1) // 2, 1)
+    return int(np.count_nonzero(even == wanted)) + int(np.count_nonzero(odd == wanted))
+
+
+def value_type(column: str) -> Any:
+    """The type of a column's values as JSON may write them; numbers of any kind are doubles, checked later."""
+    from edgeroi.logs.record import IDENTIFIERS
+
+    if column in IDENTIFIERS:
+        return str | int | None
+    kinds: Mapping[str, Any] = {
+        "label": str | None,
+        "flag": bool | None,
+        "instant": str | int | float | None,
+        "status": str | int | None,
+        "error": str | int | float | None,
+    }
+    return kinds.get(COLUMNS[column], float | None)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The keys seen at one place: how often, and what is inside those that hold objects."""
+
+    n: int = 0
+    keys: dict[str, int] = field(default_factory=dict)
+    inside: dict[str, _Seen] = field(default_factory=dict)
+    plain: set[str] = field(default_factory=set)
+
+    def see(self, value: Mapping[str, Any]) -> None:
+        self.n += 1
+        for key, part in value.items():
+            self.keys[key] = self.keys.get(key, 0) + 1
+            if isinstance(part, dict):
+                self.inside.setdefault(key, _Seen()).see(part)
+            else:
+                self.plain.add(key)
+
+
+def learn(records: Sequence[Mapping[str, Any]], wanted: Mapping[Path, Any], before: Sequence[Mapping[str, Any]] = ()) -> RecordType | None:
+    """The type of these records, for the wanted paths; ``None`` where there is none that would do.
+
+    Objects inside objects are followed where every record has them and they always have the same keys.
+    """
+    import msgspec
+
+    seen = _Seen()
+    for record in (*before, *records):
+        seen.see(record)
+    if not seen.n or len(seen.keys) > _MOST_KEYS:
+        return None
+    made = _Made(wanted, msgspec)
+    kind = made.struct(seen, (), "")
+    if kind is None:
+        return None
+    return RecordType(msgspec.json.Decoder(kind), made.places, made.always, tuple(made.optional), msgspec.UNSET)
+
+
+@dataclass(slots=True)
+class _Made:
+    """A type under construction."""
+
+    wanted: Mapping[Path, Any]
+    msgspec: Any
+    places: dict[Path, str] = field(default_factory=dict)
+    always: int = 0
+    optional: list[str] = field(default_factory=list)
+
+    def struct(self, seen: _Seen, path: Path, prefix: str) -> Any:
+        """The struct of the objects at a path; ``None`` where they differ too much."""
+        fields, renamed = [], {}
+        for place, (key, count) in enumerate(seen.keys.items()):
+            name = f"k{place}"
+            kind = self._kind(seen, key, (*path, key), f"{prefix}{name}")
+            if kind is None or (path and count < seen.n):
+                return None
+            renamed[name] = key
+            if count == seen.n:
+                self.always += 1
+                fields.append((name, kind))
+            else:
+                self.optional.append(f"{prefix}{name}")
+                fields.append((name, kind | self.msgspec.UnsetType, self.msgspec.UNSET))
+        fields.sort(key=len)
+        return self.msgspec.defstruct("Record", fields, rename=renamed, gc=False, forbid_unknown_fields=True)
+
+    def _kind(self, seen: _Seen, key: str, path: Path, place: str) -> Any:
+        inner_wanted = any(other[: len(path)] == path and len(other) > len(path) for other in self.wanted)
+        if path in self.wanted:
+            if inner_wanted or key in seen.inside:
+                return None
+            self.places[path] = place
+            return self.wanted[path]
+        if key in seen.inside:
+            if key in seen.plain or seen.inside[key].n < seen.n:
+                return None
+            return self.struct(seen.inside[key], path, place + ".")
+        return self.msgspec.Raw
