@@ -7,7 +7,7 @@ A line of this map imports only lines below it; the core knows no file, network,
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
             draft                                       a scenario drafted from a log
-            judging                                     scenarios -> verdicts -> gate
+            judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             lint                                        what is odd in a scenario without being wrong
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
@@ -28,7 +28,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             census                                      requests counted into partial profiles
             workload                                    partial profiles that add up
             request                                     canonical columns of one call, line accounting
-            histogram                                   latencies in buckets within 0.1 %
+            histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
             stats                                       order statistics, intervals
             units                                       quantities that carry their units
             estimate                                    a number with its interval, n, basis and notes

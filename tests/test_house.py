@@ -61,7 +61,7 @@ def the_map() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 def test_the_map_is_the_directory() -> None:
     there = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
-    there |= {f"{p.name}/" for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    there |= {f"{p.parent.name}/" for p in PACKAGE.glob("*/*.py")}
     drawn = [name for _, names in the_map() for name in names]
     assert sorted(drawn) == sorted(there)
 
