@@ -64,18 +64,20 @@ class Casefile:
 def gather(scenario: Scenario, sources: Sources) -> Casefile:
     """Read and look up everything the scenario refers to."""
     by = _columns(scenario)
-    read: dict[LogRef, Profile] = {}
+    read: list[tuple[LogRef, Profile]] = []
 
     def profile(log: LogRef) -> Profile:
-        found = next((known for ref, known in read.items() if _same_rows(ref, log)), None)
+        found = next((known for ref, known in read if _same_rows(ref, log)), None)
         if found is None:
-            found = read[log] = sources.read(log, by)
+            found = sources.read(log, by)
+            read.append((log, found))
         return found
 
     gathered = tuple(_Gathering(scenario, workload, sources, profile).case() for workload in scenario.workloads.values())
     common = profile(scenario.log) if scenario.log else None
     uncovered = _uncovered(scenario, common) if common else ()
-    return Casefile(scenario, gathered, tuple(read.values()), uncovered, _source(scenario, tuple(read.values())))
+    profiles = tuple(found for _, found in read)
+    return Casefile(scenario, gathered, profiles, uncovered, _source(scenario, profiles))
 
 
 def _same_rows(one: LogRef, two: LogRef) -> bool:

@@ -16,7 +16,7 @@ from edgeroi.prices import PriceBook
 from edgeroi.spec import LogRef, ProjectPolicy, Scenario
 from edgeroi.verdict import decide
 from edgeroi.verdict_report import JudgedScenario, Verdicts
-from edgeroi.workload import Profile
+from edgeroi.workload import Profile, over_limit
 
 if TYPE_CHECKING:
     from edgeroi.logs.reading import Reading
@@ -191,8 +191,6 @@ def _reading(log: LogRef, by: tuple[str, ...]) -> Reading:
 
 def refuse_unsound(profile: Profile, place: Place | None = None) -> None:
     """Raise where nothing was profiled, a stream was damaged, or more lines were rejected than a verdict can bear."""
-    from edgeroi.engines.local import over_limit
-
     if not profile.lines.balanced:
         raise InternalFault(f"lines do not balance: {profile.lines}")
     for file in profile.files:
