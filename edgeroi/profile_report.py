@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeroi.felt import Felt
 from edgeroi.histogram import LatencyHistogram
+from edgeroi.latency import Measure, over_days
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, ratio, text, usd
 from edgeroi.request import LineCount, Reject
 from edgeroi.stats import wilson
@@ -143,8 +144,8 @@ def _group_document(profile: Profile, group: Group, saving_ms: float) -> Mapping
         "errors": tally.errors,
         "error_ratio": tally.error_ratio,
         "error_ratio_interval": list(wilson(tally.errors, tally.requests)) if tally.requests else None,
-        "latency_ms": latency_document(tally.latency),
-        "ttft_ms": latency_document(tally.ttft),
+        "latency_ms": latency_document(tally.latency, _intervals_over_days(tally, "latency")),
+        "ttft_ms": latency_document(tally.ttft, _intervals_over_days(tally, "ttft")),
         "network_ms": latency_document(tally.network),
         "failure_ms": latency_document(tally.failure),
         "input_tokens": _tokens_document(tally, "input_tokens"),
@@ -159,8 +160,11 @@ def _group_document(profile: Profile, group: Group, saving_ms: float) -> Mapping
     }
 
 
-def latency_document(sample: LatencyHistogram) -> Mapping[str, Json] | None:
-    """Quantiles, mean and extremes in ms, whether each quantile may be relied on, and its 95 % interval; ``None`` of nothing."""
+def latency_document(sample: LatencyHistogram, over: Mapping[str, Json] | None = None) -> Mapping[str, Json] | None:
+    """Quantiles, mean and extremes in ms, whether each quantile may be relied on, and its 95 % interval; ``None`` of nothing.
+
+    ``over``: the intervals over days, where days differ by more than chance.
+    """
     if not sample.n:
         return None
     return {
@@ -171,7 +175,23 @@ def latency_document(sample: LatencyHistogram) -> Mapping[str, Json] | None:
         "max": sample.max_ms,
         "estimable": {name: sample.estimable(p) for name, p in QUANTILES.items()},
         "interval": {name: list(sample.interval(p)) for name, p in QUANTILES.items()},
+        "interval_over_days": over,
     }
+
+
+def _intervals_over_days(tally: Tally, measure: Measure) -> Mapping[str, Json] | None:
+    spreads = {name: over_days(tally, p, measure) for name, p in QUANTILES.items()}
+    differing = {name: list(spread.interval) for name, spread in spreads.items() if spread and spread.differ}
+    return differing or None
+
+
+def deciding_interval(tally: Tally, p: float, measure: Measure = "latency") -> tuple[float | None, float | None]:
+    """The 95 % interval that counts: over days where days differ by more than chance and it is wider, else over requests."""
+    sample: LatencyHistogram = getattr(tally, measure)
+    if not sample.n:
+        return None, None
+    spread = over_days(tally, p, measure)
+    return spread.deciding if spread else sample.interval(p)
 
 
 def _tokens_document(tally: Tally, column: str) -> Mapping[str, Json] | None:
@@ -220,9 +240,9 @@ def _cells(group: Group, edges: Sequence[float], saving_ms: float) -> Iterator[C
     tally, saving = group.tally, saving_of(group.tally, saving_ms)
     yield from (text(value) for value in group.key.values())
     yield from (count(tally.requests), ratio(tally.error_ratio))
-    yield from (_quantile(tally.latency, p) for p in QUANTILES.values())
+    yield from (_quantile(tally, p, "latency") for p in QUANTILES.values())
     yield from (ms(tally.latency.mean_ms), ms(tally.latency.max_ms))
-    yield from (_quantile(tally.ttft, 0.5), _quantile(tally.ttft, 0.99))
+    yield from (_quantile(tally, 0.5, "ttft"), _quantile(tally, 0.99, "ttft"))
     yield from (Cell(tally.mean("input_tokens"), "count"), Cell(tally.mean("output_tokens"), "count"))
     cost = tally.mean("cost_usd")
     yield usd(None if cost is None else 1000 * cost)
@@ -231,9 +251,9 @@ def _cells(group: Group, edges: Sequence[float], saving_ms: float) -> Iterator[C
     yield from (Cell(saving.felt), ms(saving.felt_from_ms))
 
 
-def _quantile(sample: LatencyHistogram, p: float) -> Cell:
-    low, high = sample.interval(p) if sample.n else (None, None)
-    return ms(sample.quantile(p), low, high, estimable=sample.estimable(p) if sample.n else False)
+def _quantile(tally: Tally, p: float, measure: Measure) -> Cell:
+    sample: LatencyHistogram = getattr(tally, measure)
+    return ms(sample.quantile(p), *deciding_interval(tally, p, measure), estimable=sample.n > 0 and sample.estimable(p))
 
 
 def _saving_words(saving: Saving) -> str:
@@ -241,7 +261,7 @@ def _saving_words(saving: Saving) -> str:
     if saving.p50_ms is None or saving.share_of_p50 is None or saving.share_of_p99 is None or saving.felt_from_ms is None:
         return ""
     of = f"{'TTFT' if saving.judged == 'ttft' else 'e2e'} p50 {_ms_words(saving.p50_ms)}"
-    shares = f"{saving.share_of_p50:.0%} of {of} and {saving.share_of_p99:.0%} of p99"
+    shares = f"{_per_cent(saving.share_of_p50)} of {of} and {_per_cent(saving.share_of_p99)} of p99"
     if saving.felt:
         verdict = f"felt (from {_ms_words(saving.felt_from_ms)})"
     elif saving.felt_from_ms > saving.p50_ms:
@@ -249,6 +269,10 @@ def _saving_words(saving: Saving) -> str:
     else:
         verdict = f"not felt, that takes {_ms_words(saving.felt_from_ms)}"
     return f"{_ms_words(saving.ms)} less is {shares}: {verdict}"
+
+
+def _per_cent(share: float) -> str:
+    return "less than 1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def _ms_words(value: float) -> str:
@@ -262,6 +286,9 @@ def _caption(groups: Sequence[Group], edges: Sequence[float]) -> Iterator[str]:
     if lacking:
         needs = ", ".join(f"{name} needs {NEEDED[name]}" for name in lacking)
         yield f"? not estimable: too few successes for an interval ({needs}); rely on nothing marked so"
+    uneven = [_key_words(group) for group in groups if (spread := over_days(group.tally, 0.5)) and spread.differ]
+    if uneven:
+        yield f"days differ by more than chance, so the interval is the one over days where that is wider: {', '.join(uneven)}"
     if edges:
         yield f"distribution: {_ms_words(edges[0])} to {_ms_words(edges[-1])}, logarithmic, the same in every row"
 
@@ -298,9 +325,14 @@ def _headline(profile: Profile) -> Text:
 def _facts(profile: Profile) -> Iterator[str]:
     total, per_month = profile.total, profile.requests_month(profile.total)
     yield span_words(total.first_ns, total.last_ns)
-    yield f"{total.requests:,} requests" + (f" ({per_month:,.0f} a month)" if per_month is not None else "")
+    yield f"{total.requests:,} requests" + (f" ({_rounded(per_month)} a month)" if per_month is not None else "")
     yield "unsampled" if profile.sampling == 1 else f"sampled: {profile.sampling:.4g} of all requests"
     yield f"seen from {profile.seen_from}" if profile.seen_from else "vantage not said (--seen-from client|gateway|server)"
+
+
+def _rounded(n: float) -> str:
+    """Three significant digits: a month's requests are an extrapolation."""
+    return f"{float(f'{n:.3g}'):,.0f}"
 
 
 def span_words(first_ns: int | None, last_ns: int | None) -> str:
@@ -346,7 +378,8 @@ def _total_words(profile: Profile) -> Iterator[str]:
 
 def _lines_words(lines: LineCount, counted: str) -> str:
     parts = [f"{lines.profiled:,} profiled", f"{lines.blank:,} blank"]
-    parts += [f"{n:,} rejected {reason}" for reason, n in sorted(lines.rejected.items())] or ["0 rejected"]
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(lines.rejected.items()))
+    parts += [f"{lines.total_rejected:,} rejected" + (f" ({reasons})" if reasons else "")]
     parts += [f"{n:,} {_skipped_words(reason)}" for reason, n in sorted(lines.skipped.items())]
     return f"{lines.read:,} {counted} = {' + '.join(parts)}"
 
@@ -366,7 +399,7 @@ def _file_words(files: Sequence[FileAccount], most: int = 8) -> Iterator[str]:
     left = [file for file in files if file not in shown]
     for kind in sorted({(file.format, file.unit) for file in left}):
         n = sum((file.format, file.unit) == kind for file in left)
-        yield f"{n:,} {'more ' if shown else ''}files: {kind[0]}, {kind[1]}"
+        yield f"{n:,} {'more ' if shown else ''}{'file' if n == 1 else 'files'}: {kind[0]}, {kind[1]}"
 
 
 def _reject_words(profile: Profile) -> Iterator[str]:
@@ -384,6 +417,9 @@ def _reject_line(reject: Reject) -> str:
 
 
 def _own_notes(profile: Profile, saving_ms: float) -> Iterator[str]:
+    span = profile.span_hours
+    if span and span < 24:
+        yield f"the log spans {span:.3g} h: a month's requests are its rate held for 730 h, whatever the hour"
     for group in profile.groups:
         network = group.tally.network.quantile(0.5)
         if network is not None and saving_ms > network:
@@ -392,8 +428,9 @@ def _own_notes(profile: Profile, saving_ms: float) -> Iterator[str]:
                 f" (p50 {_ms_words(network)}); moving them cannot save it"
             )
         told = group.tally.sums.get("cost_usd")
-        if told and 0 < told.n < group.tally.requests:
-            silent = f"{group.tally.requests - told.n:,} of {group.tally.requests:,} requests"
+        answered = group.tally.requests - group.tally.errors
+        if told and 0 < told.n < answered:
+            silent = f"{answered - told.n:,} of {answered:,} answered requests"
             yield f"{_key_words(group)}: {silent} told no cost; the mean is over the others"
 
 
@@ -435,9 +472,13 @@ def frame_of(profile: Profile) -> pd.DataFrame:
 def _frame_row(profile: Profile, group: Group) -> Mapping[str, object]:
     tally = group.tally
     row: dict[str, object] = {**group.key, "requests": tally.requests, "errors": tally.errors, "error_ratio": tally.error_ratio}
-    for label, sample in (("latency_ms", tally.latency), ("ttft_ms", tally.ttft)):
+    measures: tuple[tuple[str, Measure, LatencyHistogram], ...] = (
+        ("latency_ms", "latency", tally.latency),
+        ("ttft_ms", "ttft", tally.ttft),
+    )
+    for label, measure, sample in measures:
         for name, p in QUANTILES.items():
-            low, high = sample.interval(p) if sample.n else (None, None)
+            low, high = deciding_interval(tally, p, measure)
             row |= {f"{label}_{name}": sample.quantile(p), f"{label}_{name}_low": low, f"{label}_{name}_high": high}
             row[f"{label}_{name}_estimable"] = sample.estimable(p) if sample.n else None
         row |= {f"{label}_mean": sample.mean_ms, f"{label}_min": sample.min_ms, f"{label}_max": sample.max_ms}

@@ -197,7 +197,7 @@ At = Callable[[int, int], None]
 
 @contextmanager
 def progress(title: str, *, in_bytes: bool = True) -> Iterator[At]:
-    """A progress bar on stderr while the block runs, where stderr is a terminal that can draw one; the block is given ``at(done, total)``."""
+    """A progress bar on stderr while the block runs and says ``at(done, total)``, where stderr is a terminal that can draw one."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda done, total: None
         return
