@@ -21,10 +21,6 @@ LineKind = Literal[
     "input", "cached", "cache_write", "output", "neurons", "request", "cpu", "memory", "egress",
     "allowance", "discount", "commitment", "capacity", "fixed", "operations",
 ]  # fmt: skip
-#: What a use of the offer costs; discounts and commitments apply to these.
-METERED: tuple[LineKind, ...] = (
-    "input", "cached", "cache_write", "output", "neurons", "request", "cpu", "memory", "egress", "allowance",
-)  # fmt: skip
 
 ZERO = Decimal(0)
 SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600

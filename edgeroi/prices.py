@@ -312,7 +312,7 @@ class Price:
 class Concern:
     """Something to look at that is no error: which rule noticed, and what."""
 
-    rule: Literal["stale-price", "magnitude", "neuron-rate", "undated-price", "low-confidence"]
+    rule: Literal["stale-price", "magnitude", "neuron-rate", "low-confidence"]
     message: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,8 @@ from edgeroi.cost import (
 )
 from edgeroi.errors import EdgeroiError
 from edgeroi.prices import Allowance, Bracket, Fee, Neurons, Price, Rate, Threshold, Unpriced
+
+D = Decimal
 
 M = 1_000_000
 
@@ -351,6 +353,15 @@ def test_what_the_allowance_no_longer_covers_is_discounted_and_uses_up_the_commi
     assert rounded(total(combined(pair)), 9) == rounded((2 * D("66.638") - D(10) * 730 / 24 * D("0.011")) / 2, 9)
     committed = [cost_lines(BGE_BASE, tokens(), committed_usd=D(64)) for _ in range(2)]
     assert rounded(total(combined(committed)), 9) == D(64) + D("66.638")  # 63.292 reaches its 64 unused; 66.638 is above
+
+
+def test_a_discounted_commitment_is_used_up_by_the_discounted_amount() -> None:
+    both = {"discount": Discount(D("0.5")), "committed_usd": D(33)}
+    pair = [cost_lines(BGE_BASE, tokens(), **both) for _ in range(2)]  # type: ignore[arg-type]
+    # the first: 63.292 / 2 = 31.646, topped up to 33; the second, without allowance: 66.638 / 2 = 33.319
+    assert rounded(total(combined(pair)), 9) == D(33) + D("66.638") / 2
+    topped = [cost_lines(BGE_BASE, tokens(), discount=Discount(D("0.5")), committed_usd=D(34)) for _ in range(2)]
+    assert rounded(total(combined(topped)), 9) == D(34) + D(34)
 
 
 def test_fees_without_an_account_are_paid_by_each() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date, datetime
-from decimal import Decimal as D
+from decimal import Decimal
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from edgeroi import pricebooks
 from edgeroi.cost import Load, cost_lines, cost_of, total
 from edgeroi.errors import EdgeroiError, NoAnswer
 from edgeroi.pricebooks import catalogue, genai
-from edgeroi.pricebooks.round_trips import round_trip
 from edgeroi.pricebooks.round_trips import load as load_trips
+from edgeroi.pricebooks.round_trips import round_trip
 from edgeroi.prices import Price, PriceBook, Retired, UnknownModel, UnknownProvider, UnmatchedContext, Unpriced, concerns
 
+D = Decimal
 TODAY = date(2026, 11, 22)
 BATCH = {"processing": "batch"}
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference" / "prices.yaml"
@@ -367,7 +368,7 @@ def test_within_a_region_and_to_the_edge() -> None:
 
 
 def test_an_unknown_region_is_an_error_with_the_near_miss() -> None:
-    with pytest.raises(EdgeroiError, match="unknown region 'us-esat'; nearest: .*us-east"):
+    with pytest.raises(EdgeroiError, match=r"unknown region 'us-esat'; nearest: .*us-east"):
         round_trip("us-esat", "us-east")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -29,6 +29,8 @@ from edgeroi.prices import (
     decimal_of,
     magnitude,
 )
+
+D = Decimal
 
 TODAY = date(2026, 11, 22)
 BATCH = (("processing", "batch"),)
@@ -228,7 +230,7 @@ def test_a_day_before_the_first_known_price_has_none() -> None:
     with pytest.raises(Unpriced, match="no standard price of acme/small is known on 2026-04-30; the first known begins on 2026-05-01"):
         book(late).find("acme/small", date(2026, 4, 30))
     batch = price(context=BATCH, valid_from=date(2026, 10, 14))
-    with pytest.raises(UnmatchedContext, match="no batch price .* on 2026-09-01; the first known begins on 2026-10-14"):
+    with pytest.raises(UnmatchedContext, match=r"no batch price .* on 2026-09-01; the first known begins on 2026-10-14"):
         book(price(), batch).find("acme/small", date(2026, 9, 1), {"processing": "batch"})
 
 

@@ -31,7 +31,7 @@ _KEYS: Mapping[str, tuple[str, str]] = {
 _IGNORED = (*_KEYS, "cache_write_1h_mtok")
 #: What may stand before and after a model's name and leave it the same model: a region; a date, a version or ``latest``.
 _REGION = re.compile(r"(?:(?:us|eu|apac|au|jp|in|us-gov|global)\.)?")
-_VERSION = re.compile(r"(?:[-@:](?:\d{8}|20\d\d-\d\d-\d\d|latest|v\d+|\d{1,4}))*")
+_VERSION = re.compile(r"(?:[-@:](?:\d{8}|20\d\d-\d\d-\d\d|latest|v\d+(?::\d+)?|\d{3,4}))*")
 
 
 @cache
@@ -57,7 +57,7 @@ def rows(provider: str, models: tuple[str, ...] = ()) -> tuple[Price, ...]:
     """Every row of a provider; ``models`` are names that may be longer forms of a listed one and then become its aliases."""
     listed = _by_id()[provider]
     source = f"{_origin()}, {(listed.pricing_urls or ['no page given'])[0].removeprefix('https://')}"
-    longer = {model: found.id for model in models if (found := match(listed, model)) and found.id != model}
+    longer = {model: found.id for model in models if (found := match(listed, model)) and model.casefold() not in _names(found)}
     return tuple(row for model in listed.models for row in _model_rows(listed.id, model, source, longer))
 
 
