@@ -56,7 +56,8 @@ def _named_rate(section: Section, name: str) -> NamedRate | None:
         if value is None:
             return None
         text = scalar_of(value, HOURLY.fix).text
-        read_range(text, PER_REQUEST if re.search(r"/\s*(request|req|miss)", text) else HOURLY)
+        with section.findings.noting(value.place, section.at(name)):
+            read_range(text, PER_REQUEST if re.search(r"/\s*(request|req|miss)", text) else HOURLY)
         return NamedRate(text, reason, value.place)
     return None
 

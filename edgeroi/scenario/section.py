@@ -72,6 +72,7 @@ class Section:
     def __init__(self, table: Table, path: str, findings: Findings) -> None:
         self.table, self.path, self.findings = table, path, findings
         self.taken: list[str] = []
+        self.missing: dict[str, EdgeroiError] = {}
 
     def at(self, key: str) -> str:
         """The dotted path of a key."""
@@ -95,7 +96,8 @@ class Section:
         self.taken.append(key)
         node = self.table.get(key)
         if node is None and needed:
-            self.findings.errors.append(EdgeroiError(f"`{key}` is missing", place=self.table.place, key=self.path or None, fix=fix))
+            self.missing[key] = EdgeroiError(f"`{key}` is missing", place=self.table.place, key=self.path or None, fix=fix)
+            self.findings.errors.append(self.missing[key])
         if isinstance(node, Scalar) and node.kind == "null":
             self.refuse(key, "no value", "write one, or delete the key")
             return None
@@ -189,17 +191,26 @@ class Section:
 
     def exclusive(self, *keys: str) -> None:
         """Refuse more than one of the keys."""
-        here = [key for key in keys if self.has(key)]
+        here = [key for key in self.table.keys if key in keys]
         if len(here) > 1:
             self.refuse(here[1], f"`{here[0]}` and `{here[1]}` exclude each other", "keep one")
 
     def close(self, hints: Mapping[str, str] | None = None) -> None:
-        """Refuse every key nobody took, with the nearest that is known; ``hints`` has more to say about some."""
-        for name, _ in self.table.entries:
-            if name.text not in self.taken:
-                fix = (hints or {}).get(name.text) or did_you_mean(name.text, sorted(set(self.taken)))
-                key = self.at(name.text)
-                self.findings.errors.append(EdgeroiError(f"unknown key {name.text!r}", place=name.place, key=key, fix=fix))
+        """Refuse every key nobody took, with the nearest that is known; ``hints`` has more to say about some.
+
+        A misspelt key is not told a second time as missing.
+        """
+        for name in self.unknown:
+            near = near_miss(name.text, sorted(set(self.taken)))
+            if near in self.missing:
+                self.findings.errors.remove(self.missing.pop(near))
+            fix = (hints or {}).get(name.text) or did_you_mean(name.text, sorted(set(self.taken)))
+            self.findings.errors.append(EdgeroiError(f"unknown key {name.text!r}", place=name.place, key=self.at(name.text), fix=fix))
+
+    @property
+    def unknown(self) -> tuple[Scalar, ...]:
+        """The keys nobody took so far."""
+        return tuple(name for name, _ in self.table.entries if name.text not in self.taken)
 
 
 def driver(path: str) -> str:

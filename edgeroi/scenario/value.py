@@ -52,8 +52,10 @@ def _model(section: Section) -> ValueModel | None:
         section.refuse(named[1], f"`{named[0]}` and `{named[1]}` would count the same time twice", "keep one model")
         return None
     if not named and not section.has(*_keys(model_named(SHORT))):
+        if not section.unknown:
+            section.findings.errors.append(EdgeroiError("no value model", place=section.table.place, key=section.path, fix=EXAMPLE))
+        section.taken.extend(_keys(model_named(SHORT)))
         section.close(_homes())
-        section.findings.errors.append(EdgeroiError("no value model", place=section.table.place, key=section.path, fix=EXAMPLE))
         return None
     model = model_named(named[0] if named else SHORT)
     inner = _inside(section, named[0]) if named else section

@@ -70,7 +70,7 @@ def _inline(section: Section, name: str, folder: Path) -> OptionSpec | None:
 
 
 def _demand_log(section: Section, log: LogRef | None) -> None:
-    if log is None:
+    if log is None and not _stated(section, "log"):
         section.refuse("edge", "what runs now is not said, and there is no log to tell", "add `now: provider/model`")
 
 
@@ -81,18 +81,18 @@ def _chosen(section: Section, options: Mapping[str, OptionSpec], own: Mapping[st
     for name in names:
         if name in own:
             section.refuse("options", f"{name!r} is an option of this workload and of the scenario", f"drop `{name}:` or rename one")
-        elif name not in options and not _stated(section, name):
+        elif name not in options and not _stated(section, f"options.{name}"):
             section.refuse("options", f"no option {name!r}", did_you_mean(name, options) if options else "define it under `options`")
     return {name: options[name] for name in names if name in options and name not in own}
 
 
-def _stated(section: Section, name: str) -> bool:
-    """Whether an option of this name is refused already, so that one mistake is told once."""
-    return any((error.key or "").startswith(f"options.{name}") for error in section.findings.errors)
+def _stated(section: Section, path: str) -> bool:
+    """Whether something at this path is refused already, so that one mistake is told once."""
+    return any(f"{error.key}.".startswith(f"{path}.") for error in section.findings.errors)
 
 
 def _all_of(section: Section, options: Mapping[str, OptionSpec]) -> Mapping[str, OptionSpec]:
-    if not options and not any((error.key or "").startswith("options") for error in section.findings.errors):
+    if not options and not _stated(section, "options"):
         message = "no option serves it"
         fix = "add `now:` and `edge:` with provider/model, or define `options`"
         section.findings.errors.append(EdgeroiError(message, place=section.table.place, key=section.path, fix=fix))
