@@ -18,7 +18,7 @@ from edgeroi.errors import EdgeroiError, NoAnswer
 from edgeroi.pricebooks import catalogue, genai
 from edgeroi.pricebooks.round_trips import load as load_trips
 from edgeroi.pricebooks.round_trips import round_trip
-from edgeroi.prices import Price, PriceBook, Retired, UnknownModel, UnknownProvider, UnmatchedContext, Unpriced, concerns
+from edgeroi.prices import Price, PriceBook, Rate, Retired, UnknownModel, UnknownProvider, UnmatchedContext, Unpriced, concerns
 
 D = Decimal
 TODAY = date(2026, 11, 22)
@@ -262,6 +262,15 @@ def test_the_catalogue_states_no_price_that_the_package_has_without_saying_why()
         for row in catalogue.rows(provider)[0]:
             twice = [other for other in theirs if row.input and other.input and other.answers(row.model) and other.context == row.context]
             assert not twice or row.notes, row.reference
+
+
+def test_what_is_known_of_a_model_holds_in_every_context() -> None:
+    batch = Price("a", "b", (("processing", "batch"),), input=Rate(D("0.5"), "Mtok", source="list"), source="list", notes=("half",))
+    fact = Price("a", "b", source="catalogue", as_of=date(2026, 6, 1), status="retired", retired_on=date(2026, 7, 7), notes=("gone",))
+    (row,) = pricebooks.merged((fact,), (batch,))
+    assert (row.retired_on, row.status, row.source, row.notes) == (date(2026, 7, 7), "retired", "list", ("gone", "half"))
+    assert row.input == Rate(D("0.5"), "Mtok", source="list", as_of=date(2026, 6, 1))
+    assert pricebooks.merged((fact,), ()) == (fact,)
 
 
 def price_file(tmp_path: Path, text: str) -> Path:

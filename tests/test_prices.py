@@ -228,7 +228,7 @@ def test_the_order_of_rows_and_of_calls_does_not_matter() -> None:
 def test_a_day_before_the_first_known_price_has_none() -> None:
     late = price(valid_from=date(2026, 5, 1))
     with pytest.raises(Unpriced, match="no standard price of acme/small is known on 2026-04-30; the first known begins on 2026-05-01"):
-        book(late).find("acme/small", date(2026, 4, 30))
+        book(late, price(valid_from=date(2026, 9, 1))).find("acme/small", date(2026, 4, 30))
     batch = price(context=BATCH, valid_from=date(2026, 10, 14))
     with pytest.raises(UnmatchedContext, match=r"no batch price .* on 2026-09-01; the first known begins on 2026-10-14"):
         book(price(), batch).find("acme/small", date(2026, 9, 1), {"processing": "batch"})
@@ -273,6 +273,8 @@ def in_neurons(listed: str, per_mtok: int, **said: object) -> Price:
         ("0.204", 18582, False),  # 0.204402
         ("0.293", 26668, False),  # 0.293348
         ("0.002", 227, False),  # 0.002497: a quarter, and still the rounding of the third decimal
+        ("2.24", 204805, False),  # 2.252855: 0.6 % apart, and more than half a thousandth of a dollar
+        ("2.21", 204805, True),  # 1.9 %
         ("0.073", 6058, True),  # 8.7 %
         ("2.509", 230, True),  # 0.00253: a vendor's own table was out by this much
     ],
