@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroi.errors import EdgeroiError
-from edgeroi.histogram import Ints, LatencyHistogram, bucket_keys
+from edgeroi.histogram import Floats, Ints, LatencyHistogram, keys_of_whole
 from edgeroi.request import COLUMNS, NO_INSTANT, Batch, Labels
 from edgeroi.workload import NS_PER_HOUR, SUMMED, Busy, GroupKey, Mix, Partial, Stratum, Sum, Tally
 
@@ -28,6 +28,8 @@ _DENSE_CELLS = 1 << 19
 #: How many cells may wait before they are added up.
 _PENDING_CELLS = 1 << 18
 _HALF_BITS = 26
+#: Whole numbers up to here are exact in a double.
+_EXACT = 2.0**53
 _NS_PER_MS = 1e6
 _HOURS_PER_DAY = 24
 #: How many bits of a stratum's code say the hour or day since 1970 (until 2200), or the mix; the rest say the group.
@@ -44,17 +46,23 @@ def partial_of(batch: Batch, by: tuple[str, ...]) -> Partial:
     return census.partial()
 
 
-def token_band(tokens: NDArray[np.float64]) -> Ints:
+def token_band(tokens: Floats) -> Ints:
     """The band of each count of output tokens, by powers of 4: 0 is 0, 1 to 3 is 1, 4 to 15 is 2; -1 where unknown (NaN)."""
     known = ~np.isnan(tokens)
     _, bits = np.frexp(np.where(known, tokens, 0.0))
     return np.where(known, (bits + 1) // 2, -1).astype(np.int64)
 
 
-def exact_sums(ids: Ints, values: Ints, n: int) -> Ints:
-    """The sum of the values of each id in 0..n-1: two halves, each summed exactly in doubles; values below 2**53, up to 2**26 of them."""
-    low = np.bincount(ids, values & ((1 << _HALF_BITS) - 1), n)
-    high = np.bincount(ids, values >> _HALF_BITS, n)
+def exact_sums(ids: Ints, values: Floats, n: int) -> Ints:
+    """The sum of the values (whole numbers below 2**53) of each id in 0..n-1, for up to 2**26 values.
+
+    One pass of doubles where no sum can reach 2**53, else two halves, each summed exactly.
+    """
+    if not values.size or float(values.max()) * values.size < _EXACT:
+        return np.bincount(ids, values, n).astype(np.int64)
+    whole = values.astype(np.int64)
+    low = np.bincount(ids, whole & ((1 << _HALF_BITS) - 1), n)
+    high = np.bincount(ids, whole >> _HALF_BITS, n)
     return (high.astype(np.int64) << _HALF_BITS) + low.astype(np.int64)
 
 
@@ -91,16 +99,17 @@ class _Strata:
 class _Cells:
     """Histograms by stratum, under construction: (stratum, bucket) -> count and sum, and each stratum's extremes."""
 
+    coarser_bits: int = 0
     pending: list[tuple[Ints, Ints, Ints]] = field(default_factory=list)
     waiting: int = 0
     least: dict[int, int] = field(default_factory=dict)
     most: dict[int, int] = field(default_factory=dict)
 
-    def add(self, strata: _Strata, nanoseconds: Ints, keys: Ints) -> None:
+    def add(self, strata: _Strata, nanoseconds: Floats, keys: Ints) -> None:
         """Count these durations."""
         if not nanoseconds.size:
             return
-        ids, cells = _cells(strata, keys)
+        ids, cells = _cells(strata, keys >> self.coarser_bits, self.coarser_bits)
         counts = np.bincount(ids, minlength=cells.size)
         held = np.flatnonzero(counts)
         self.pending.append((cells[held], counts[held], exact_sums(ids, nanoseconds, cells.size)[held]))
@@ -109,7 +118,7 @@ class _Cells:
         if self.waiting > _PENDING_CELLS:
             self.settle()
 
-    def _extremes(self, strata: _Strata, nanoseconds: Ints, ids: Ints, held: Ints, cells: Ints) -> None:
+    def _extremes(self, strata: _Strata, nanoseconds: Floats, ids: Ints, held: Ints, cells: Ints) -> None:
         """The extremes lie in each stratum's first and last bucket, so only those requests are looked at."""
         order = held[np.argsort(cells[held], kind="stable")]
         ends = np.flatnonzero(np.diff(cells[order] >> _KEY_BITS))
@@ -121,11 +130,11 @@ class _Cells:
             there = np.zeros(cells.size, np.bool_)
             there[chosen] = True
             rows = np.flatnonzero(there[ids])
-            found = np.zeros(strata.codes.size, np.int64)
+            found = np.zeros(strata.codes.size)
             found[strata.ids[rows]] = nanoseconds[rows]
             extreme.at(found, strata.ids[rows], nanoseconds[rows])
             inside = np.unique(strata.ids[rows])
-            for stratum, value in zip(strata.codes[inside].tolist(), found[inside].tolist(), strict=True):
+            for stratum, value in zip(strata.codes[inside].tolist(), found[inside].astype(np.int64).tolist(), strict=True):
                 seen[stratum] = better(seen.get(stratum, value), value)
 
     def settle(self) -> None:
@@ -155,19 +164,17 @@ class _Cells:
         return LatencyHistogram(keys, counts.astype(np.int64), sums, self.least[stratum], self.most[stratum])
 
 
-def _cells(strata: _Strata, keys: Ints) -> tuple[Ints, Ints]:
-    """``(ids, cells)``: the cell of each request as a place in ``cells``; a table of all cells where small, else only those held."""
+def _cells(strata: _Strata, keys: Ints, coarser_bits: int) -> tuple[Ints, Ints]:
+    """``(ids, cells)`` of keys that lack their last bits: the cell of each request as a place in ``cells``; a table of all cells where small, else only those held."""
+    least, most = int(keys.min()), int(keys.max())
+    if strata.codes.size * (most - least + 1) <= _DENSE_CELLS:
+        cells = (strata.codes << _KEY_BITS)[:, None] | np.arange(least, most + 1) << coarser_bits
+        return strata.ids * (most - least + 1) + (keys - least), cells.ravel()
     present = np.unique(keys)
-    spread = int(present[-1] - present[0]) + 1
-    if strata.codes.size * spread <= _DENSE_CELLS:
-        buckets = np.arange(present[0], present[-1] + 1)
-        places = keys - present[0]
-    else:
-        buckets, places = present, np.searchsorted(present, keys)
-    if strata.codes.size * buckets.size <= _DENSE_CELLS:
-        cells = ((strata.codes << _KEY_BITS)[:, None] | buckets[None, :]).ravel()
-        return strata.ids * buckets.size + places, cells
-    cells, ids = np.unique((strata.codes[strata.ids] << _KEY_BITS) | keys, return_inverse=True)
+    if strata.codes.size * present.size <= _DENSE_CELLS:
+        cells = (strata.codes << _KEY_BITS)[:, None] | present << coarser_bits
+        return strata.ids * present.size + np.searchsorted(present, keys), cells.ravel()
+    cells, ids = np.unique((strata.codes[strata.ids] << _KEY_BITS) | keys << coarser_bits, return_inverse=True)
     return ids, cells
 
 
@@ -183,7 +190,7 @@ class Census:
     def __init__(self, by: tuple[str, ...]) -> None:
         self.by = by
         self._groups: dict[GroupKey, int] = {}
-        self._cells: dict[str, _Cells] = defaultdict(_Cells)
+        self._cells: dict[str, _Cells] = {}
         self._counts: dict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
         self._hours: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
         self._span: dict[int, tuple[int, int]] = {}
@@ -273,7 +280,7 @@ class Census:
     def _histogram(
         self,
         kind: str,
-        durations_ms: NDArray[np.float64] | None,
+        durations_ms: Floats | None,
         chosen: NDArray[np.bool_],
         groups: _Strata,
         periods: tuple[_Strata, _Strata] | None = None,
@@ -281,17 +288,19 @@ class Census:
         if durations_ms is None:
             return
         chosen = chosen & ~np.isnan(durations_ms)
-        nanoseconds = np.rint(durations_ms[chosen] * _NS_PER_MS).astype(np.int64)
-        keys = bucket_keys(nanoseconds)
+        nanoseconds = np.rint(durations_ms[chosen] * _NS_PER_MS) + 0.0
+        keys = keys_of_whole(nanoseconds)
         here = groups.where(chosen)
-        self._cells[kind].add(here, nanoseconds, keys)
+        self._cells.setdefault(kind, _Cells()).add(here, nanoseconds, keys)
         if periods is not None:
-            coarse = keys >> _COARSER_BITS << _COARSER_BITS
             day, mix = (period.where(chosen) for period in periods)
             prefix = "" if kind == "latency" else kind + "_"
             if day.codes.size:
-                self._cells[prefix + "day"].add(here.crossed(day, _DAY_BITS), nanoseconds, coarse)
-            self._cells[prefix + "mix"].add(here.crossed(mix, _MIX_BITS), nanoseconds, coarse)
+                self._coarse(prefix + "day").add(here.crossed(day, _DAY_BITS), nanoseconds, keys)
+            self._coarse(prefix + "mix").add(here.crossed(mix, _MIX_BITS), nanoseconds, keys)
+
+    def _coarse(self, kind: str) -> _Cells:
+        return self._cells.setdefault(kind, _Cells(_COARSER_BITS))
 
     def _add_sums(self, batch: Batch, groups: _Strata) -> None:
         for column, unit in {**SUMMED, "streamed": 1, "cold_start": 1}.items():
@@ -311,11 +320,11 @@ class Census:
         here, instants = groups.where(dated), batch.instants[dated]
         self._add_span(here, instants)
         latency = batch.numbers.get("latency_ms", np.full(batch.n, np.nan))[dated]
-        busy = np.rint(np.nan_to_num(latency) * _NS_PER_MS).astype(np.int64)
+        busy = np.rint(np.nan_to_num(latency) * _NS_PER_MS)
         hours = here.crossed(_Strata.of(instants // NS_PER_HOUR), _HOUR_BITS)
-        codes, ids = np.unique(hours.ids, return_inverse=True)
-        requests, took = np.bincount(ids), exact_sums(ids, busy, codes.size)
-        for code, n, ns in zip(hours.codes[codes].tolist(), requests.tolist(), took.tolist(), strict=True):
+        requests, took = np.bincount(hours.ids, minlength=hours.codes.size), exact_sums(hours.ids, busy, hours.codes.size)
+        held = np.flatnonzero(requests)
+        for code, n, ns in zip(hours.codes[held].tolist(), requests[held].tolist(), took[held].tolist(), strict=True):
             told = self._hours[code]
             told[0] += n
             told[1] += ns

@@ -28,11 +28,17 @@ LONGEST_MS = 2**53 / 1e6
 _NS_PER_MS = 1_000_000
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def bucket_keys(nanoseconds: Ints) -> Ints:
     """The bucket of each duration: int64 (n,), 0 for 0 ns, increasing with the duration."""
-    return nanoseconds.astype(np.float64).view(np.int64) >> _DROPPED_BITS
+    return keys_of_whole(nanoseconds.astype(np.float64))
+
+
+def keys_of_whole(nanoseconds: Floats) -> Ints:
+    """The same of whole numbers of nanoseconds that are doubles already, in [0, 2**53]; not of the negative zero."""
+    return nanoseconds.view(np.int64) >> _DROPPED_BITS
 
 
 def _no_ints() -> Ints:

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from edgeroi.logs.checked import columns_of
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import is_utf16, object_of
+from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
-from edgeroi.logs.typed import Path, RecordType, learn, value_type
+from edgeroi.logs.typed import Path, RecordType, Seen, learn, value_type
 from edgeroi.request import COLUMNS, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
@@ -63,8 +64,9 @@ class Jsonl:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
-        whole, newline, tail = chunk.rpartition(b"\n")
-        piece = _Piece(whole + newline, reading)
+        end = len(chunk) if chunk.endswith(b"\n") else chunk.rfind(b"\n") + 1
+        tail = chunk[end:]
+        piece = _Piece(chunk[:end], reading)
         piece.read()
         if tail:
             _read_tail(piece.intake, piece.n + 1, tail)
@@ -73,8 +75,8 @@ class Jsonl:
 
 #: How many lines are tried at once after a larger number did not pass.
 _FEWER = (64, 8)
-#: From how many lines the type of the records is learned, and how often it may change.
-_LEARNED_FROM, _MOST_LEARNED = 200, 20
+#: How often the type of the records may be learned anew.
+_MOST_LEARNED = 20
 
 
 class _Piece:
@@ -82,17 +84,19 @@ class _Piece:
 
     def __init__(self, text: bytes, reading: Reading) -> None:
         self.text, self.reading, self.intake = text, reading, Intake(reading)
-        self.n = text.count(b"\n")
+        self.n = newlines(text)
         self.batches: list[Batch] = []
 
     def read(self) -> None:
         """Read all lines."""
-        kind = _learned(self.text, self.reading)
-        records = kind.decode(self.text, self.n) if kind and self.n else None
-        if kind is not None and records is not None:
-            self._take(records, range(self.n), kind)
-        elif self.n:
-            self._read_fewer(kind)
+        if not self.n:
+            return
+        learned = _learned(self.reading)
+        records = learned.decode(self.text, self.n)
+        if learned.kind is not None and records is not None:
+            self._take(records, range(self.n), learned.kind)
+        else:
+            self._read_fewer(learned.kind)
 
     def _read_fewer(self, kind: RecordType | None) -> None:
         """Smaller and smaller blocks, until what is odd stands alone."""
@@ -135,30 +139,42 @@ class _Piece:
 
 
 class _Learned:
-    """The type of a log's records as far as it was seen, and how often it changed."""
+    """The type of a log's records as far as it was seen. It decides how fast lines are read, never what they say."""
 
-    def __init__(self) -> None:
-        self.samples: list[Mapping[str, Any]] = []
+    def __init__(self, wanted: Mapping[Path, Any] | None) -> None:
+        self.wanted, self.all, self.times = wanted, Seen(), 0
         self.kind: RecordType | None = None
-        self.times = 0
+
+    def decode(self, text: bytes, lines: int) -> list[Any] | None:
+        """All records, if need be by a type learned from these very lines, else from all that were ever looked at."""
+        records = self.kind.decode(text, lines) if self.kind else None
+        if records is not None or self.wanted is None or self.times >= _MOST_LEARNED:
+            return records
+        self.times += 1
+        seen = Seen()
+        looked_at_first = text[: 1 << 16] if self.times == 1 else text
+        for record in map(object_of, looked_at_first.split(b"\n")):
+            if not isinstance(record, Bad):
+                seen.see(record)
+                self.all.see(record)
+        for looked_at in (seen, self.all):
+            kind = learn(looked_at, self.wanted)
+            records = kind.decode(text, lines) if kind else None
+            if records is not None or (self.kind is None and looked_at is self.all):
+                self.kind = kind
+                break
+        return records
 
 
 _LEARNED: dict[tuple[object, ...], _Learned] = {}
 
 
-def _learned(text: bytes, reading: Reading) -> RecordType | None:
-    """The type of the records, learned anew where the first lines do not fit; what is learned decides only how fast lines are read."""
+def _learned(reading: Reading) -> _Learned:
     paths = _paths(reading)
-    state = _LEARNED.setdefault(tuple(sorted(paths.items())), _Learned())
-    first = text[: text.find(b"\n") + 1]
-    if state.times < _MOST_LEARNED and (state.kind is None or state.kind.decode(first, 1) is None):
-        state.times += 1
-        lines = text[: 1 << 18].split(b"\n")[:_LEARNED_FROM]
-        records = [record for record in map(object_of, lines) if not isinstance(record, Bad)]
-        wanted = _wanted(paths)
-        state.samples = (state.samples + records[:: max(1, len(records) // 20)])[-400:]
-        state.kind = learn(records, wanted, state.samples) if wanted is not None else None
-    return state.kind
+    key = tuple(sorted(paths.items()))
+    if key not in _LEARNED:
+        _LEARNED[key] = _Learned(_wanted(paths))
+    return _LEARNED[key]
 
 
 def _paths(reading: Reading) -> dict[str, Path]:

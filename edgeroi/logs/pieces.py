@@ -9,12 +9,15 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgeroi.logs.format import RAW_BYTES
 from edgeroi.logs.lines import LONGEST_LINE
 
 #: About how much is decoded at a time: it fits the processor's cache, and bounds the memory.
 PIECE_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 16
+_NEWLINE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Piece:
     too_long: bool = False
 
 
+def newlines(text: bytes) -> int:
+    """How many newlines; where they are many, several times faster than ``count``."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _NEWLINE))
+
+
 @dataclass(slots=True)
 class NewlineCount:
     """Counts lines without parsing: newlines, and a last line that has none."""
@@ -35,7 +43,7 @@ class NewlineCount:
 
     def see(self, block: bytes) -> None:
         """Count a block; blocks come in order."""
-        self.newlines += block.count(b"\n")
+        self.newlines += newlines(block)
         self.ends_open = not block.endswith(b"\n")
 
 
@@ -68,7 +76,7 @@ def pieces(
             skipping = not newline
         cut = (block.find(b"\n") if beyond else block.rfind(b"\n")) + 1
         if cut:
-            yield Piece(carry + block[:cut])
+            yield Piece(b"".join((carry, memoryview(block)[:cut])))
             carry = b"" if beyond else block[cut:]
         elif not skipping:
             carry += block

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeroi.logs.pieces import newlines
 from edgeroi.request import COLUMNS
 
 Path = tuple[str, ...]
@@ -79,7 +80,7 @@ def _one_object_a_line(text: bytes, lines: int) -> bool:
         and text[-2:] == b"}\n"
         and _pairs(text, b"}\n") == lines
         and _pairs(text, b"\n{") == lines - 1
-        and int(np.count_nonzero(np.frombuffer(text, np.uint8) == 10)) == lines
+        and newlines(text) == lines
     )
 
 
@@ -117,34 +118,32 @@ def value_type(column: str) -> Any:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """The keys seen at one place: how often, and what is inside those that hold objects."""
+class Seen:
+    """The keys seen at one place of many records: how often, and what is inside those that hold objects."""
 
     n: int = 0
     keys: dict[str, int] = field(default_factory=dict)
-    inside: dict[str, _Seen] = field(default_factory=dict)
+    inside: dict[str, Seen] = field(default_factory=dict)
     plain: set[str] = field(default_factory=set)
 
     def see(self, value: Mapping[str, Any]) -> None:
+        """Note one more object."""
         self.n += 1
         for key, part in value.items():
             self.keys[key] = self.keys.get(key, 0) + 1
             if isinstance(part, dict):
-                self.inside.setdefault(key, _Seen()).see(part)
+                self.inside.setdefault(key, Seen()).see(part)
             else:
                 self.plain.add(key)
 
 
-def learn(records: Sequence[Mapping[str, Any]], wanted: Mapping[Path, Any], before: Sequence[Mapping[str, Any]] = ()) -> RecordType | None:
-    """The type of these records, for the wanted paths; ``None`` where there is none that would do.
+def learn(seen: Seen, wanted: Mapping[Path, Any]) -> RecordType | None:
+    """The type of the records seen, for the wanted paths; ``None`` where there is none that would do.
 
     Objects inside objects are followed where every record has them and they always have the same keys.
     """
     import msgspec
 
-    seen = _Seen()
-    for record in (*before, *records):
-        seen.see(record)
     if not seen.n or len(seen.keys) > _MOST_KEYS:
         return None
     made = _Made(wanted, msgspec)
@@ -164,7 +163,7 @@ class _Made:
     always: int = 0
     optional: list[str] = field(default_factory=list)
 
-    def struct(self, seen: _Seen, path: Path, prefix: str) -> Any:
+    def struct(self, seen: Seen, path: Path, prefix: str) -> Any:
         """The struct of the objects at a path; ``None`` where they differ too much."""
         fields, renamed = [], {}
         for place, (key, count) in enumerate(seen.keys.items()):
@@ -182,7 +181,7 @@ class _Made:
         fields.sort(key=len)
         return self.msgspec.defstruct("Record", fields, rename=renamed, gc=False, forbid_unknown_fields=True)
 
-    def _kind(self, seen: _Seen, key: str, path: Path, place: str) -> Any:
+    def _kind(self, seen: Seen, key: str, path: Path, place: str) -> Any:
         inner_wanted = any(other[: len(path)] == path and len(other) > len(path) for other in self.wanted)
         if path in self.wanted:
             if inner_wanted or key in seen.inside:
