@@ -174,8 +174,9 @@ def test_only_an_edge_provider_is_at_the_edge(provider):
 
 
 @pytest.mark.parametrize(
-    "call_type", ["afile_list", "create_batch", "aretrieve_batch", "call_mcp_tool", "avector_store_search", "list_containers", "aget_thread"]
-)
+    "call_type", ["afile_list", "create_batch", "aretrieve_batch", "call_mcp_tool", "avector_store_search", "list_containers",
+                  "aget_thread"]
+)  # fmt: skip
 def test_management_calls_are_no_requests(call_type):
     assert canonical(payload(call_type=call_type)) == Skip("other_record")
 

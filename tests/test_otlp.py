@@ -188,7 +188,8 @@ def test_a_provider_is_a_dialect_unless_the_address_says_who_answers():
     assert values({**CHAT, "server__address": "api.openai.com"})["provider"] == "openai"
     assert values({**CHAT, "server__address": "llm.internal"})["provider"] == "llm.internal"
     assert values({**CHAT, "gen_ai__openai__api_base": "http://10.0.0.7:8000/v1"})["provider"] == "10.0.0.7"
-    assert values({"gen_ai__operation__name": "chat", "gen_ai__system": "aws.bedrock", "server__address": "x.amazonaws.com"})["provider"] == "aws.bedrock"
+    bedrock = {"gen_ai__operation__name": "chat", "gen_ai__system": "aws.bedrock", "server__address": "x.amazonaws.com"}
+    assert values(bedrock)["provider"] == "aws.bedrock"
 
 
 def test_edge_models_are_at_the_edge():
@@ -219,7 +220,8 @@ def test_a_cost_of_zero_is_unknown():
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"endTimeUnixNano": None}, "missing_field"), ({"endTimeUnixNano": "0"}, "bad_timestamp"), ({"startTimeUnixNano": "x"}, "bad_timestamp"),
+        ({"endTimeUnixNano": None}, "missing_field"), ({"endTimeUnixNano": "0"}, "bad_timestamp"),
+        ({"startTimeUnixNano": "x"}, "bad_timestamp"),
         ({"startTimeUnixNano": 1.5}, "bad_timestamp"), ({"endTimeUnixNano": str(START - 1)}, "out_of_range"),
     ],
 )  # fmt: skip
@@ -253,7 +255,8 @@ def test_every_span_and_every_bad_line_is_accounted_for(tmp_path):
     assert profile.lines.balanced
     assert (profile.lines.read, profile.lines.profiled, profile.lines.blank) == (7, 1, 1)
     assert profile.lines.skipped == {"other_record": 1}
-    assert {reject.line: reject.reason for reject in profile.rejects} == {3: "bad_json", 4: "not_object", 5: "missing_field", 6: "truncated_tail"}
+    rejected = {3: "bad_json", 4: "not_object", 5: "missing_field", 6: "truncated_tail"}
+    assert {reject.line: reject.reason for reject in profile.rejects} == rejected
 
 
 def test_mapping_takes_an_attribute_by_its_whole_name(tmp_path):
