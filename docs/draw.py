@@ -1,4 +1,4 @@
-"""Draws what a command prints as an SVG picture, for the README: ``python docs/draw.py`` draws all of ``PICTURES``.
+"""Draws what a command prints as an SVG picture, for the README; ``docs/refresh.py`` draws all of ``PICTURES``.
 
 The command is really run, with colour; nothing in the picture is typed by hand, and it loads no font or other file.
 """
@@ -42,8 +42,3 @@ def picture(command: Sequence[str]) -> str:
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(text, no_wrap=True, overflow="ignore", crop=False)
     return console.export_svg(title="edgeroi", theme=MONOKAI, code_format=WITHOUT_FONT_FILES, unique_id="edgeroi")
-
-
-if __name__ == "__main__":
-    for name, shown in PICTURES.items():
-        (ROOT / "docs" / name).write_text(picture(shown))

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -24,8 +24,13 @@ class Shown:
     """One command of a console block, with the output shown under it."""
 
     line: int
-    command: str
-    output: tuple[str, ...]
+    typed: str
+    output: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """On one line, without the backslashes."""
+        return self.typed.replace("\\\n", " ")
 
 
 def blocks(text: str, language: str) -> list[tuple[int, str]]:
@@ -37,16 +42,16 @@ def blocks(text: str, language: str) -> list[tuple[int, str]]:
 def shown(text: str) -> list[Shown]:
     """Every ``$ command`` of the console blocks; a line that ends in a backslash goes on."""
     found: list[Shown] = []
-    for first, block in blocks(text, "console"):
-        lines = re.sub(r"\\\n", "\\\n\0", block).replace("\n\0", "\0").splitlines()
-        number = first
-        for line in lines:
+    for number, block in blocks(text, "console"):
+        assert block.startswith("$ "), f"README.md:{number}: a console block starts with a command"
+        joined = re.sub(r"\\\n", "\\\\\0", block).splitlines()
+        for line in joined:
+            typed = line.replace("\0", "\n")
             if line.startswith("$ "):
-                found.append(Shown(number, line[2:].replace("\\\0", " "), ()))
+                found.append(Shown(number, typed[2:]))
             else:
-                assert found, f"README.md:{first}: a console block starts with a command"
-                found[-1] = Shown(found[-1].line, found[-1].command, (*found[-1].output, line.rstrip()))
-            number += line.count("\0") + 1
+                found[-1] = replace(found[-1], output=(*found[-1].output, typed.rstrip()))
+            number += typed.count("\n") + 1
     return found
 
 
@@ -66,8 +71,12 @@ def without_edges(lines: list[str]) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the README's reader stands in: copied, so that what a command writes stays out of the tree."""
-    place = tmp_path_factory.mktemp("checkout")
+    return copied(tmp_path_factory.mktemp("readme") / "checkout")
+
+
+def copied(place: Path) -> Path:
+    """What the README's reader stands in; a copy, so that what a command writes stays out of the tree."""
+    place.mkdir()
     for folder in ("sample_logs", "scenarios"):
         shutil.copytree(ROOT / folder, place / folder)
     for file in (*ROOT.glob("*.yaml"), ROOT / "README.md", ROOT / "pyproject.toml"):
@@ -144,7 +153,8 @@ def test_a_picture_fetches_nothing() -> None:
 
 def test_blocks_are_read() -> None:
     text = "a\n```console\n$ one \\\n  two\nout\n\nmore\n$ three\n```\n```sh\n$ no\n```\n"
-    assert shown(text) == [Shown(3, "one    two", ("out", "", "more")), Shown(8, "three", ())]
+    assert shown(text) == [Shown(3, "one \\\n  two", ("out", "", "more")), Shown(8, "three", ())]
+    assert shown(text)[0].command.split() == ["one", "two"]
 
 
 @pytest.mark.parametrize(
