@@ -165,7 +165,10 @@ class _Cells:
 
 
 def _cells(strata: _Strata, keys: Ints, coarser_bits: int) -> tuple[Ints, Ints]:
-    """``(ids, cells)`` of keys that lack their last bits: the cell of each request as a place in ``cells``; a table of all cells where small, else only those held."""
+    """``(ids, cells)``: the cell of each request as a place in ``cells``; a table of all cells where small, else only those held.
+
+    The keys come without their last ``coarser_bits`` bits; the cells have them again, as zeros.
+    """
     least, most = int(keys.min()), int(keys.max())
     if strata.codes.size * (most - least + 1) <= _DENSE_CELLS:
         cells = (strata.codes << _KEY_BITS)[:, None] | np.arange(least, most + 1) << coarser_bits

@@ -120,10 +120,11 @@ def reading(
     for said in map:
         column, source = _assigned(said, "--map")
         _once(column, {**fields, **from_name}, "--map")
-        if source.startswith("@"):
-            from_name[column] = _name_pattern(column, source)
+        found = mapped_source(column, source)
+        if isinstance(found, str):
+            from_name[column] = found
         else:
-            fields[column] = field_of(column, source)
+            fields[column] = found
     consts: dict[str, str] = {}
     for said in const:
         column, text = _assigned(said, "--const")
@@ -136,8 +137,8 @@ def reading(
         consts,
         tuple(not_error),
         tuple(known_column(column, "--require") for column in require),
-        _vantage(seen_from),
-        _share(sampling),
+        vantage(seen_from),
+        share(sampling),
         format,
     )
 
@@ -147,6 +148,11 @@ def known_column(column: str, option: str, place: Place | None = None) -> str:
     if column not in COLUMNS:
         raise EdgeroiError(f"{column!r} is not a column", key=option, fix=did_you_mean(column, COLUMNS), place=place)
     return column
+
+
+def mapped_source(column: str, source: str, option: str = "--map", place: Place | None = None) -> Field | str:
+    """Where a column is found: a field, or the pattern of ``@filename:REGEX``."""
+    return _name_pattern(column, source, option, place) if source.startswith("@") else field_of(column, source, option, place)
 
 
 def field_of(column: str, source: str, option: str = "--map", place: Place | None = None) -> Field:
@@ -227,16 +233,16 @@ def _grouping(column: str) -> str:
     return column
 
 
-def _vantage(seen_from: str | None) -> SeenFrom | None:
+def vantage(seen_from: str | None, option: str = "--seen-from", place: Place | None = None) -> SeenFrom | None:
+    """Where a log measured, or an error naming the places."""
     places = ("client", "gateway", "server")
     if seen_from is not None and seen_from not in places:
-        raise EdgeroiError(f"{seen_from!r} is no vantage", key="--seen-from", fix=did_you_mean(seen_from, places))
+        raise EdgeroiError(f"{seen_from!r} is no vantage", key=option, fix=did_you_mean(seen_from, places), place=place)
     return seen_from  # type: ignore[return-value]
 
 
-def _share(sampling: float) -> float:
+def share(sampling: float, option: str = "--sampling", place: Place | None = None) -> float:
+    """The share of requests a log keeps, in (0, 1]."""
     if not 0 < sampling <= 1:
-        raise EdgeroiError(f"sampling is the share of requests the log keeps, so {sampling} is outside (0, 1]", key="--sampling")
+        raise EdgeroiError(f"the share of requests the log keeps, {sampling}, is outside (0, 1]", key=option, place=place)
     return sampling
-
-
