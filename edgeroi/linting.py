@@ -13,6 +13,7 @@ from edgeroi.errors import EdgeroiError, Place
 from edgeroi.lint import Finding, as_finding, lint_prices, lint_scenario, references, rules
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, count, envelope, mark, text
 from edgeroi.scenario import POLICY_NAME, ManyErrors, Overrides, load_policy, load_policy_beside, scenario_of
+from edgeroi.scenario.reading import begins_with, yaml_files
 from edgeroi.spec import Scenario
 from edgeroi.yamltree import Node, read_tree
 from edgeroi.yamltree import Table as Keys
@@ -27,6 +28,7 @@ _KINDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("mapping", frozenset({"map", "const", "require", "not_error"})),
     ("scenario", frozenset({"edgeroi", "options"})),
 )
+_TELLING = tuple(sorted(frozenset[str]().union(*(keys for _, keys in _KINDS))))
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ def lint_files(paths: Iterable[Path], today: date, overrides: Overrides = (), pr
 def _files(paths: Iterable[Path]) -> tuple[Path, ...]:
     found: dict[Path, Path] = {}
     for path in paths:
-        inside = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
+        inside = [file for file in yaml_files(path) if begins_with(file, *_TELLING)] if path.is_dir() else [path]
         if not inside:
-            raise EdgeroiError("no YAML file in this folder", place=Place(str(path)))
+            raise EdgeroiError("no scenario, mapping, price file or policy in this folder", place=Place(str(path)))
         for file in inside:
             found.setdefault(file.resolve(), file)
     return tuple(found.values())

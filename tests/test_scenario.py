@@ -783,8 +783,20 @@ def test_a_folder_is_its_scenarios_each_once(tmp_path: Path) -> None:
 
 def test_a_broken_file_in_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a: 1\na: 2\n")
-    with pytest.raises(EdgeroiError, match="stands twice"):
-        load_scenarios([tmp_path])
+    (tmp_path / "b.yaml").write_text(BARE)
+    assert len(load_scenarios([tmp_path])) == 1  # not one of ours
+    for ours in ("edgeroi: 1\nedgeroi: 1\n", "{workloads: 1, workloads: 2}\n", "\ufeffworkloads: !Ref x\n", "edgeroi: 1\nworklods: {}\n"):
+        (tmp_path / "a.yaml").write_text(ours)
+        with pytest.raises(EdgeroiError, match=r"a\.yaml:"):
+            load_scenarios([tmp_path])
+
+
+def test_hidden_folders_and_other_peoples_yaml_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "x.yaml").write_text("edgeroi: 2\n")
+    (tmp_path / "deploy.yaml").write_text("spec:\n  workloads: !Ref y\n")
+    (tmp_path / "b.yaml").write_text(BARE)
+    assert [Path(each.file).name for each in load_scenarios([tmp_path])] == ["b.yaml"]
 
 
 def test_a_rate_of_the_project_goes_by_its_name(tmp_path: Path, write: Write) -> None:

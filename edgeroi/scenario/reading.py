@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgeroi.scenario.section import Findings, Section, check_version, scalar_of
 from edgeroi.scenario.workloads import workload_of
 from edgeroi.spec import ProjectPolicy, Scenario
 from edgeroi.units import MONTHS, SHARE, read_range
-from edgeroi.yamltree import Node, Table, read_tree
+from edgeroi.yamltree import MAX_BYTES, Node, Table, read_tree
 
 
 def load_scenario(path: Path | str, overrides: Overrides = (), policy: ProjectPolicy | None = None) -> Scenario:
@@ -31,7 +32,7 @@ def load_scenario(path: Path | str, overrides: Overrides = (), policy: ProjectPo
 def load_scenarios(paths: Iterable[Path | str], overrides: Overrides = (), policy: ProjectPolicy | None = None) -> tuple[Scenario, ...]:
     """Scenario files, and all ``.yaml`` and ``.yml`` files of a folder and below, each once; ``policy`` as found beside each if not given.
 
-    In a folder, files that hold no ``workloads`` are passed over (mappings, price files, the policy itself).
+    In a folder, files without a line that begins with ``workloads`` or ``edgeroi`` are passed over (mappings, price files).
     """
     found: dict[Path, Scenario] = {}
     for path in map(Path, paths):
@@ -42,25 +43,27 @@ def load_scenarios(paths: Iterable[Path | str], overrides: Overrides = (), polic
 
 
 def scenario_files(path: Path) -> tuple[Path, ...]:
-    """The file itself; of a folder, the scenarios in it, in the order of their names. None in it is an error."""
+    """The file itself; of a folder, the scenarios in it and below, in the order of their names. None in it is an error."""
     if not path.is_dir():
         return (path,)
-    inside = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
-    found = tuple(file for file in inside if _is_scenario(file))
+    found = tuple(file for file in yaml_files(path) if file.name != POLICY_NAME and begins_with(file, "workloads", "edgeroi"))
     if not found:
         raise EdgeroiError("no scenario in this folder", place=Place(str(path)), fix="a scenario is a .yaml file with `workloads`")
     return found
 
 
-def _is_scenario(file: Path) -> bool:
-    """Whether a file of a folder is a scenario, by its keys; one that cannot be read is, so that its error is told."""
-    if file.name == POLICY_NAME:
-        return False
-    try:
-        tree = read_tree(file)
-    except EdgeroiError:
-        return True
-    return isinstance(tree, Table) and "workloads" in tree.keys
+def yaml_files(folder: Path) -> tuple[Path, ...]:
+    """The YAML files in a folder and below, in the order of their names; what is hidden is left alone."""
+    every = (file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
+    return tuple(sorted(file for file in every if not any(part.startswith(".") for part in file.relative_to(folder).parts)))
+
+
+def begins_with(file: Path, *keys: str) -> bool:
+    """Whether one of these keys begins a line of the file: told without parsing, so that a broken file of ours is not passed over."""
+    with file.open("rb") as opened:
+        text = opened.read(MAX_BYTES)
+    names = "|".join(keys)
+    return re.search(rf"^(?:\xef\xbb\xbf)?(?:{{\s*)?[\"']?(?:{names})[\"']?\s*:".encode(), text, re.MULTILINE) is not None
 
 
 def scenario_of(tree: Node, path: Path, overrides: Overrides = (), policy: ProjectPolicy | None = None) -> Scenario:
