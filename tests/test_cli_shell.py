@@ -75,6 +75,7 @@ def planted(raised: str) -> str:
         ("raise PermissionError(13, 'Permission denied', 'x')", 70, "this is a bug"),
         ("from edgeroi.errors import InternalFault; raise InternalFault('lines do not add up')", 70, "lines do not add up"),
         ("from edgeroi.errors import EdgeroiError; raise EdgeroiError('no unit', key='edge.price')", 2, "error: edge.price: no unit"),
+        ("from edgeroi.errors import EdgeroiError; raise EdgeroiError('one\\ntwo')", 2, "error: one\nerror: two\n"),
         ("from edgeroi.errors import NoAnswer; raise NoAnswer('no price')", 3, "error: no price"),
         ("from edgeroi.errors import OutputFailed; raise OutputFailed('disk')", 74, "error: disk"),
         ("raise OSError(28, 'No space left on device')", 74, "cannot write"),

@@ -178,7 +178,8 @@ def _misused(error: Any) -> Exit:
 
 
 def _failed(message: str, status: int) -> int:
-    say(f"error: {message}")
+    for line in message.split("\n"):  # several mistakes are told at once, a line each
+        say(f"error: {line}")
     return status
 
 
