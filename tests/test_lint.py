@@ -266,6 +266,7 @@ def folder(tmp_path: Path) -> Path:
     text = CLEAN.replace("shop/bge-base-en-v1.5", price).replace("options: [cloud, guarded]", "options: [cloud]")
     (tmp_path / "warned.yaml").write_text("prices_as_of: 2026-11-22\n" + text)
     (tmp_path / "edgeroi.yaml").write_text("edgeroi: 1\nrates: {support: 15 USD/h}\n")
+    (tmp_path / "deploy.yaml").write_text("services: !Ref of others\n")
     return tmp_path
 
 
@@ -318,6 +319,18 @@ def test_a_price_file_is_read_and_its_rates_looked_at(tmp_path: Path, capsys: py
     code, out, _ = lint_command([str(path)], capsys)
     assert code == 2
     assert f"{path}:2:22" in out
+
+
+def test_a_mapping_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text("map: {latency_ms: timing.total:s}\nconst: {workload: chat}\n")
+    code, out, err = lint_command([str(path), "--format", "json"], capsys)
+    assert (code, json.loads(out)["files"]) == (0, [{"path": str(path), "kind": "mapping"}])
+    path.write_text("map:\n  latncy_ms: timing.total:s\n")
+    code, out, err = lint_command([str(path)], capsys)
+    assert code == 2
+    assert out == f"{path}:2:3: error [syntax] map: 'latncy_ms' is not a column; did you mean 'latency_ms'?\n"
+    assert "1 file, 1 error, 0 warnings" in err
 
 
 def test_a_file_of_nobody_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,7 @@ from edgeroi.units import Measure, Quantity, Unit, read_range, write_range
         ("12 months", units.MONTHS, 12),
         ("1 year", units.MONTHS, 12),
         ("0.001 USD/miss", units.PER_MISS, 0.001),
+        ("0.001 USD", units.PER_MISS, 0.001),
         ("0.10 USD/request", units.PER_REQUEST, 0.1),
         ("170 USD/Mrequests", units.PER_REQUEST, 0.00017),
         ("3", units.COUNT, 3),
