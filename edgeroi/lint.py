@@ -218,7 +218,7 @@ def _concerning(concern: Concern, place: Place | None) -> Finding:
 
 def _reasons(scenario: Scenario, workload: WorkloadSpec) -> Iterator[Finding]:
     value, needs = workload.value, workload.needs
-    if value is not None and not (value.why and value.by):
+    if value is not None and value.name != "none" and not (value.why and value.by):
         missing = " and ".join(f"`{key}`" for key in ("why", "by") if not getattr(value, key))
         said = f"the value of latency lacks {missing}: a number nobody answers for"
         yield Finding("reason", "warning", said, scenario.place(f"{workload.name}.value"), "say why it holds and who says so")

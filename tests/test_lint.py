@@ -137,6 +137,7 @@ def test_a_rule_finds_its_fault_and_says_where(lint: Lint, old: str, new: str, r
         # 6,058 neurons are 0.066638 USD: 0.067 is that, rounded
         ("{input: 0.2 USD/Mtok}", "{input: 0.067 USD/Mtok, neurons: 0.011 USD/kneuron, neurons_input: 6058 neurons/Mtok}", "neuron-rate"),
         ("p99: 300 ms", "p99: 1 h", "slow"),
+        ("{waiting: 5 USD/h, why: someone waits, by: dana}", "none", "reason"),  # nothing is claimed
         ("rtt: 80 ms", "rtt: 40 ms\n    distance: 4000 km", "physics"),
         ("users_in: {eu-west: 100%}", "users_in: {mars: 100%}", "physics"),
         ("{input: 0.2 USD/Mtok}", "{input: 0.2 USD/Mtok}\n    model: '@cf/baai/bge-base-en-v1.5'", "mixed-embeddings"),
