@@ -401,6 +401,17 @@ def test_the_same_input_is_the_same_bytes(tmp_path: Path, jobs: str) -> None:
     assert run(path, "--jobs", jobs, "--format", "json").stdout == run(path, "--format", "json").stdout
 
 
+def test_a_mapping_file_says_what_the_options_say_and_the_options_win(tmp_path: Path) -> None:
+    path = log(tmp_path, b"".join(json.dumps({"took": i / 1000, "svc": "a", "n": 4}).encode() + b"\n" for i in range(1, 31)))
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text("map:\n  latency_ms: took:s\n  workload: svc\nconst:\n  placement: edge\nseen_from: client\n")
+    document = document_of(path, "--mapping", mapping)
+    (group,) = document["groups"]
+    assert (group["workload"], group["placement"], group["latency_ms"]["p50"], document["seen_from"]) == ("a", "edge", 15.0, "client")
+    (group,) = document_of(path, "--mapping", mapping, "--const", "placement=cloud")["groups"]
+    assert group["placement"] == "cloud"
+
+
 def test_stdin_is_a_log(tmp_path: Path) -> None:
     (group,) = document_of("-", stdin=requests([5.0] * 30))["groups"]
     assert group["requests"] == 30

@@ -1,11 +1,12 @@
 """How each kind of cell reads in words, and text that cannot act on a terminal; shared by the renderers.
 
 Widths: a duration has one decimal below 1,000 ms (two below 10, three below 1), money has cents below 100 USD and
-three significant digits below a cent, a share three significant digits in per cent.
+three significant digits below 1, a share three significant digits in per cent.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -86,13 +87,16 @@ def ms_words(value: float | Decimal) -> str:
 
 
 def usd_words(value: float | Decimal) -> str:
-    """``324``, ``3.20``, ``0.000133``: cents below 100, three significant digits below a cent."""
+    """``324``, ``3.20``, ``0.011``, ``1.33e-06``: whole dollars from 100, cents from 1, three significant digits below."""
     size = abs(float(value))
     if size >= 99.995:
-        return _without_minus_zero(f"{value:,.0f}")
-    if size >= 0.00995 or not size:
+        return f"{value:,.0f}"
+    if size >= 0.9995 or not size:
         return f"{value:,.2f}"
-    return f"{value:.3g}" if size >= 1e-4 else f"{value:.2e}"
+    if size < 1e-4:
+        return f"{value:.2e}"
+    whole, _, decimals = f"{value:.{2 - math.floor(math.log10(size))}f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 def usd_signed_words(value: float | Decimal) -> str:
@@ -107,10 +111,6 @@ def ratio_words(value: float | Decimal) -> str:
     if 0 < abs(per_cent) < 0.005:
         return "<0.01 %" if per_cent > 0 else ">-0.01 %"
     return f"{per_cent:,.0f} %" if abs(per_cent) >= 999.5 or not per_cent else f"{per_cent:.3g} %"
-
-
-def _without_minus_zero(words: str) -> str:
-    return "0" if words == "-0" else words
 
 
 _WRITERS: Mapping[CellKind, Callable[[float | Decimal], str]] = {
