@@ -37,7 +37,7 @@ from edgeroi.logs.rejects import KEPT_OF_REASON, Kept, reject_line
 from edgeroi.logs.sources import Source, expand
 from edgeroi.logs.stream import Damage, Prefixed, compression_of, damage_of, opened, plain_name
 from edgeroi.request import COLUMNS, Batch, Labels, LineCount, joined
-from edgeroi.workload import MOST_GROUPS, OTHER, FileAccount, Partial, Profile, folded, regrouped
+from edgeroi.workload import MOST_GROUPS, OTHER, FileAccount, Partial, Profile, SeenFrom, folded, regrouped
 
 Progress = Callable[[int, int], None]
 
@@ -82,9 +82,10 @@ class _Part:
     spool: str | None = None
     leaves: list[bytes] = field(default_factory=list)
     bytes: int = 0
-    damage: Damage | None = None
+    damage: Damage | str | None = None
     notes: list[str] = field(default_factory=list)
     whole: bool = True
+    said: tuple[SeenFrom | None, float] | None = None
 
     @property
     def owned(self) -> int:
@@ -265,7 +266,7 @@ class _Reader:
                     if self.stopped():
                         part.whole = False
                         break
-            part.damage = damage_of(stream)
+            part.damage = damage_of(stream) or part.damage
 
     def _read_pieces(
         self, part: _Part, input: _Input, cut: Iterator[Piece], *, first: bool, damage: Callable[[], Damage | None] = lambda: None
@@ -297,6 +298,8 @@ class _Reader:
             self._keep_faults(part, before, chunk.faults)
         part.lines += replace(chunk.lines, read=0)
         part.notes.extend(note for note in chunk.notes if note not in part.notes)
+        if chunk.sampling is not None:
+            part.said, part.damage = (chunk.seen_from, chunk.sampling), chunk.damage
         if chunk.partial is not None:
             self._partials[kind] = sum_partials(self._partials.get(kind), chunk.partial)
         if chunk.batch is not None and chunk.batch.n:
@@ -599,8 +602,20 @@ def _profile(run: _Run, rejects: Kept, notes: list[str]) -> Profile:
         notes.append(f"more than {MOST_GROUPS:,} groups: the rarest {len(settled.tallies) - MOST_GROUPS + 1:,} are folded into {OTHER}")
     if run.interrupted:
         notes.append("interrupted: only part of the input was read")
-    reading = run.reading
-    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), reading.seen_from, reading.sampling)
+    seen_from, sampling = _said(run, notes)
+    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling)
+
+
+def _said(run: _Run, notes: list[str]) -> tuple[SeenFrom | None, float]:
+    """Where the logs measured and the share they keep: what was said, and what saved profiles say of theirs."""
+    ours = (run.reading.seen_from, run.reading.sampling)
+    said = [part.said or ours for place in range(len(run.inputs)) for part in _parts_of(run, place)]
+    places, shares = {place for place, _ in said}, {share for _, share in said}
+    if len(shares) > 1:
+        raise EdgeroiError(f"logs that keep {sorted(shares)} of their requests do not add up", key="sampling", fix="profile them apart")
+    if len(places) > 1:
+        notes.append("the logs were not all seen from the same place")
+    return (places.pop() if len(places) == 1 else None, shares.pop() if shares else ours[1])
 
 
 def _settled(run: _Run) -> tuple[Partial, dict[str, int]]:

@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal, Protocol, runtime_checkable
 from edgeroi.errors import EdgeroiError, Place, did_you_mean
 from edgeroi.logs.reading import Reading
 from edgeroi.request import Batch, LineCount
-from edgeroi.workload import Partial
+from edgeroi.workload import Partial, SeenFrom
 
 Counted = Literal["lines", "records", "spans"]
 
@@ -71,7 +71,8 @@ class Chunk:
     """What a piece of log says. ``lines.read`` is counted independently of the parser.
 
     ``batch``: the requests to count, cache hits already left out. ``partial``: for a saved profile, instead.
-    ``faults``: one for each of ``lines.rejected``.
+    ``faults``: one for each of ``lines.rejected``; a saved profile has none.
+    ``seen_from``, ``sampling``, ``damage``: what a saved profile says of the logs it was made from.
     """
 
     lines: LineCount
@@ -79,6 +80,9 @@ class Chunk:
     partial: Partial | None = None
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
+    seen_from: SeenFrom | None = None
+    sampling: float | None = None
+    damage: str | None = None
 
 
 class Format(Protocol):
