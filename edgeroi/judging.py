@@ -176,17 +176,15 @@ def read_log(log: LogRef, by: tuple[str, ...]) -> Profile:
 
 
 def _reading(log: LogRef, by: tuple[str, ...]) -> Reading:
-    from edgeroi.logs.reading import reading
+    from edgeroi.logs.mapping import reading_of
 
-    given = {
-        "map": tuple(f"{column}={path}" for column, path in log.columns.items()),
-        "const": tuple(f"{column}={value}" for column, value in log.constants.items()),
-    }
-    if log.mapping:
-        from edgeroi.logs.mapping import read_mapping
-
-        return read_mapping(log.mapping, by=by, not_error=log.not_error, **given)
-    return reading(by=by, not_error=log.not_error, **given)
+    return reading_of(
+        log.mapping,
+        by=by,
+        map=tuple(f"{column}={path}" for column, path in log.columns.items()),
+        const=tuple(f"{column}={value}" for column, value in log.constants.items()),
+        not_error=log.not_error,
+    )
 
 
 def refuse_unsound(profile: Profile, place: Place | None = None) -> None:
