@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from edgeroi.logs.reading import Reading
     from edgeroi.request import LineCount
     from edgeroi.workload import Profile
+
+
+#: How long a reading process may take to end once it is told to.
+_GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,17 @@ class LogOptions:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[list[int]]:
-    """SIGTERM stops the reading as Ctrl-C does; the list tells whether it came."""
+    """SIGTERM stops the reading as Ctrl-C does; the list tells whether it came.
+
+    A reading process, which inherits this, is left time to hand over what it read: a signal to the whole group reaches it too.
+    """
     arrived: list[int] = []
+    main_process = os.getpid()
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != main_process:
+            signal.alarm(_GRACE_SECONDS)
+            return
         arrived.append(number)
         signal.raise_signal(signal.SIGINT)
 

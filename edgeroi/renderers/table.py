@@ -152,7 +152,7 @@ def _side(column: Column) -> Literal["left", "right"]:
 def _cell_lines(cell: Cell, page: Page) -> list[Words]:
     """The value, and its interval on a line of its own below it."""
     interval = said_interval(cell)
-    value = Words(said(cell, unicode=page.unicode), style=_STYLES[cell.tone if cell.estimable else "doubt"])
+    value = Words(said(cell, unicode=page.unicode), style=_STYLES[cell.tone if cell.estimable or cell.value is None else "doubt"])
     return [value, Words(interval, style="dim")] if interval else [value]
 
 
