@@ -115,7 +115,7 @@ def _source(scenario: Scenario, profiles: tuple[Profile, ...]) -> str:
     total = sum_tallies(profile.total for profile in profiles)
     said = [span_words(total), f"{total.requests:,} requests"]
     sampling = scenario.sampling if scenario.sampling is not None else profiles[0].sampling
-    said.append("unsampled" if sampling == 1 else f"sampled {sampling:.3g}" if isinstance(sampling, float) else "tail-sampled")
+    said.append("unsampled" if sampling == 1 else f"sampled {100 * sampling:.3g} %" if isinstance(sampling, float) else "tail-sampled")
     vantage = scenario.seen_from or profiles[0].seen_from
     said.append(f"seen from {vantage}" if vantage else "vantage unknown")
     return " · ".join(part for part in said if part)
@@ -226,7 +226,8 @@ class _Gathering:
         stated = self.spec.tokens
         tokens = {"input": stated.input, "output": stated.output, "cached": stated.cached, "cache_write": stated.cache_write}
         columns = {"input": "input_tokens", "output": "output_tokens", "cached": "cached_tokens", "cache_write": "cache_write_tokens"}
-        told = {part: self._tokens(rows, columns[part], tokens[part]) for part in tokens}
+        measured = rows or self.option_rows(self.spec.options[self.spec.baseline])
+        told = {part: self._tokens(measured, columns[part], tokens[part]) for part in tokens}
         return Traffic(requests, told["input"], told["output"], told["cached"], told["cache_write"]), unknown
 
     def _tokens(self, rows: Tally | None, column: str, stated: Range | None) -> Range | None:
@@ -238,7 +239,9 @@ class _Gathering:
         if self.spec.requests:
             return self.spec.requests, None
         if rows is None:
-            return Range.point(0.0), "requests a month are not stated and there is no log"
+            logged = any(option.log for option in self.spec.options.values())
+            why = "the logs of options do not tell the whole traffic" if logged else "there is no log"
+            return Range.point(0.0), f"requests a month are not stated and {why}: state requests"
         if self.scenario.sampling == "tail":
             return Range.point(0.0), "a tail-sampled log does not tell the volume: state requests"
         assert self.log is not None

@@ -75,6 +75,11 @@ class Bar:
         """How much of the net hangs on it."""
         return abs(self.high_net - self.low_net)
 
+    @property
+    def moves(self) -> bool:
+        """Whether net hangs on it at all, beyond rounding."""
+        return self.width > 1e-9 * max(1.0, abs(self.low_net), abs(self.high_net))
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -133,8 +138,8 @@ class Books:
         before, after = self.latency_of(self.baseline, world), self.latency_of(self.candidate, world)
         if self.stakes.value is None or before is None or after is None:
             return None
-        worth = self._worth(self.stakes.value, before, after, world)
-        return worth + world.get(self._sampling_name, 0.0) * self._sampling_usd
+        worth, errors = self._worth(self.stakes.value, before, after, world), world.get(self._sampling_name, 0.0)
+        return worth + errors * self._sampling_usd(before, after, world) if errors else worth
 
     def _worth(self, model: ValueModel, before: Latency, after: Latency, world: World) -> float:
         part_of = self.stakes.part_of
@@ -212,24 +217,29 @@ class Books:
     def _sampling_name(self) -> str:
         return f"{self.candidate.name}.measured latency"
 
-    @cached_property
-    def _sampling_usd(self) -> float:
+    def _sampling_usd(self, before: Latency, after: Latency, world: World) -> float:
         """One standard error of the value of latency, from the samples behind it; 0 where nothing was sampled.
 
         A mean over n requests has variance var/n. Two samples add theirs; a best case is the baseline's own sample moved, so only
-        the spread of the differences counts.
+        the spread of the differences counts. The felt gate is left out: an error is counted whether or not its saving is.
         """
-        if self.stakes.value is None or self.before is None or self.after is None:
+        if self.stakes.value is None:
             return 0.0
         model = self.stakes.value.anchored(self.stakes.fastest_p50_ms)
-        slowest = max(side.quantile(0.99) for side in (self.before, self.after))
-        sides = [side.failing_at(slowest) for side in (self.before, self.after)]
-        requests = self.stakes.traffic.requests.likely
+        slowest = max(side.quantile(0.99) for side in (before, after))
+        sides = [side.failing_at(slowest) for side in (before, after)]
+        requests = self.stakes.traffic.requests.at(world)
         if self.candidate.best_case:
             weights, was, now = comonotone(*sides)
-            return requests * _standard_error(model.loss_usd(was, {}) - model.loss_usd(now, {}), weights, self.before.n)
-        errors = [_standard_error(model.loss_usd(side.values_ms, {}), side.weights, side.n) for side in sides]
+            return requests * _standard_error(model.loss_usd(was, world) - model.loss_usd(now, world), weights, before.n)
+        errors = [_standard_error(model.loss_usd(side.values_ms, world), side.weights, side.n) for side in sides]
         return requests * math.hypot(*errors)
+
+    @property
+    def _is_sampled(self) -> bool:
+        """Whether a sample is behind the value of latency, and so its error."""
+        before, after = self.before, self.after
+        return before is not None and after is not None and self._sampling_usd(before, after, _NOWHERE) > 0
 
     # ---- drivers ----
 
@@ -237,15 +247,15 @@ class Books:
     def drivers(self) -> tuple[Range, ...]:
         """Every number that is stated with a range, and the sampling error of what was measured."""
         stated = drivers_in(self.stakes, self.baseline.ranges(), self.candidate.ranges())
-        if not self._sampling_usd:
+        if not self._is_sampled:
             return stated
         return (*stated, Range(0.0, -_Z90, _Z90, self._sampling_name, "normal", "measured"))
 
     @cached_property
     def bars(self) -> tuple[Bar, ...]:
-        """Net at both ends of each driver, the widest first."""
+        """Net at both ends of each driver that moves it, the widest first."""
         bars = [Bar(driver, *(self.in_world({driver.name: end}).net for end in (driver.low, driver.high))) for driver in self.drivers]
-        return tuple(sorted(bars, key=lambda bar: -bar.width))
+        return tuple(sorted((bar for bar in bars if bar.moves), key=lambda bar: -bar.width))
 
     @cached_property
     def net_low(self) -> float:
@@ -258,12 +268,16 @@ class Books:
         return self._corner(max)
 
     def _corner(self, side: Callable[[tuple[float, float]], float]) -> float:
+        """The extreme of net over the ends of all drivers, found one driver at a time.
+
+        Twice over, since a driver may matter only once another has moved: an hour of waiting counts for nothing until a saving is felt.
+        """
         world: dict[str, float] = {}
-        for bar in self.bars:
-            wanted = side((bar.low_net, bar.high_net))
-            world[bar.driver.name] = bar.driver.low if wanted == bar.low_net else bar.driver.high
-        corner = self.in_world(world).net
-        return side((corner, self.likely.net))
+        for driver in (*(bar.driver for bar in self.bars), *self.drivers) * 2:
+            at_low, at_high = (self.in_world({**world, driver.name: end}).net for end in (driver.low, driver.high))
+            if at_low != at_high:
+                world[driver.name] = driver.low if side((at_low, at_high)) == at_low else driver.high
+        return side((self.in_world(world).net, self.likely.net))
 
     # ---- break-evens ----
 
@@ -313,16 +327,21 @@ class Books:
         return replace(self, stakes=replace(self.stakes, traffic=traffic)).in_world().net
 
     def _break_even_saving(self) -> float | None:
-        """The least constant saving on every request at which the value covers the premium."""
-        model, before = self.stakes.value, self.before
-        if model is None or before is None or self._premium_less_quality <= 0:
+        """The constant saving on every request at which net is 0.
+
+        The least that covers a premium; negative for the slowdown that eats up what a cheaper candidate saves.
+        """
+        model, before, needed = self.stakes.value, self.before, self._premium_less_quality
+        if model is None or before is None or not needed:
             return None
-        most = float(before.values_ms[-1])
 
-        def short(saving: float) -> float:
-            return self._worth(model, before, before.shifted(-saving), _NOWHERE) - self._premium_less_quality
+        def worth(saving: float) -> float:
+            return self._worth(model, before, before.shifted(-saving), _NOWHERE)
 
-        return first_crossing(short, most) if short(most) >= 0 else None
+        most = float(before.values_ms[-1]) if needed > 0 else float(MS_PER_HOUR)
+        if needed > 0:
+            return first_crossing(lambda saving: worth(saving) - needed, most) if worth(most) >= needed else None
+        return -first_crossing(lambda slower: needed - worth(-slower), most) if worth(-most) <= needed else None
 
     def _break_even_price(self) -> float | None:
         """The multiple of the candidate's cost at which net is 0."""

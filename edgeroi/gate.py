@@ -16,7 +16,7 @@ from edgeroi.economics import Books
 from edgeroi.errors import Place
 from edgeroi.prices import Unpriced, concerns
 from edgeroi.spec import GateLimits, Waiver
-from edgeroi.verdict import Case, Decision, dollars, has_value, needs_of
+from edgeroi.verdict import Case, Decision, dollars, has_value, needs_of, signed
 
 Status = Literal["pass", "fail", "undecided", "waived"]
 Level = Literal["error", "warning"]
@@ -136,7 +136,7 @@ def _money(decision: Decision, gate: Gate) -> Iterator[Finding]:
     elif books.saved is not None:
         high = books.net_high
         status = "fail" if high < -floor else "pass"
-        said = f"net {dollars_signed(high)} a month at best, {dollars(floor)} may be lost"
+        said = f"net {signed(high)} a month at best, {dollars(floor)} may be lost"
         yield Finding("edge-net", case.workload, "error", status, said, -floor, high, case.place)
 
 
@@ -151,11 +151,6 @@ def _passing(books: Books) -> str:
 
 def _baseline_usd(books: Books) -> float:
     return books.likely.cost - books.likely.premium
-
-
-def dollars_signed(amount: float) -> str:
-    """``+$12.00`` or ``-$324.00``."""
-    return f"{'-' if amount < 0 else '+'}{dollars(abs(amount))}"
 
 
 def _stale(case: Case, today: date) -> Iterator[Finding]:
@@ -189,7 +184,7 @@ def sum_findings(decisions: Sequence[Decision], gate: Gate) -> tuple[Finding, ..
     floor = gate.floor_usd(sum(_baseline_usd(d.books) for d in edge))
     shared = _shared_usd(edge)
     status: Status = "fail" if lost + shared < -floor else "pass"
-    said = f"all edge workloads together: net {dollars_signed(lost + shared)} a month at best, {dollars(floor)} may be lost"
+    said = f"all edge workloads together: net {signed(lost + shared)} a month at best, {dollars(floor)} may be lost"
     return (gate.waive(Finding("edge-net", None, "error", status, said, -floor, lost + shared)),)
 
 

@@ -175,7 +175,7 @@ class Latency:
         if self.n is None or self.failure_ratio == 1:
             return Estimate(ratio, basis=self.basis, notes=self.notes)
         requests = round(self.n / (1 - self.failure_ratio))
-        low, high = wilson(ratio * requests, requests)
+        low, high = wilson(min(ratio * requests, requests), requests)  # weights sum to 1 within rounding
         return Estimate(ratio, low, high, requests, self.basis, self.notes)
 
     def expect(self, f: Callable[[Floats], Floats]) -> float:

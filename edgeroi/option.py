@@ -5,6 +5,7 @@ Every number that somebody may doubt is a ``Range``; an option answers for one `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -218,8 +219,14 @@ def policy_name(spec: OptionSpec) -> str | None:
 #: What providers add to a model's name without its being another model.
 _DRESS = ("instruct", "turbo", "fast", "fp8", "fp16", "int8", "awq", "versatile", "instant", "it", "latest", "v1:0", "meta", "batch")
 
+#: ``us.meta.`` before the name itself.
+_VENDOR = re.compile(r"^(?:[a-z]+\.)+")
+#: A version as some providers write it: ``3-3`` or ``v3p3`` for ``3.3``.
+_VERSION = re.compile(r"\bv?(\d)[-p](\d)(?=-|$)")
+
 
 def family(model: str) -> str:
     """A model's name without vendor, precision and serving variants: ``@cf/meta/llama-3.3-70b-instruct-fp8-fast`` -> ``llama-3.3-70b``."""
-    last = model.casefold().rsplit("/", 1)[-1].removeprefix("meta.").replace("_", ".").replace("llama3", "llama-3")
+    last = model.casefold().rsplit("/", 1)[-1].replace("_", ".").replace("llama3", "llama-3")
+    last = _VERSION.sub(r"\1.\2", _VENDOR.sub("", last))
     return "-".join(word for word in last.split("-") if word not in _DRESS)

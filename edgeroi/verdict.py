@@ -6,7 +6,8 @@ the verdict is to probe it. WORTH IT needs a measured candidate, or somebody who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -183,21 +184,16 @@ def _deadline_name(p: float, limit: Range) -> str:
     return f"p{100 * p:g} < {limit.likely:g} ms"
 
 
-def _all_met(case: Case, option: Option) -> bool:
-    return all(met == "meets" for met in needs_of(case, option).values())
-
-
-def _cheaper_that_meets(case: Case) -> tuple[str, float] | None:
-    """The cheapest option apart from candidate and baseline that meets every need for less; not an edge where the candidate is one."""
+def _cheaper_rivals(case: Case) -> tuple[tuple[str, float], ...]:
+    """Options apart from candidate and baseline that cost less than the candidate, the cheapest first; edges only against no edge."""
     found = []
     for name, books in case.all_books.items():
-        rival = books.candidate
-        if name == case.candidate or rival.unpriced or (case.books.candidate.at_edge and rival.at_edge) or not _all_met(case, rival):
+        if name == case.candidate or books.candidate.unpriced or (case.books.candidate.at_edge and books.candidate.at_edge):
             continue
         less = case.books.likely.cost - books.likely.cost
         if less > 0:
             found.append((name, less))
-    return max(found, key=lambda rival: rival[1], default=None)
+    return tuple(sorted(found, key=lambda rival: -rival[1]))
 
 
 def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
@@ -214,9 +210,12 @@ def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
     missed = next((need for need, met in baseline.items() if met == "misses"), None)
     if missed is None:
         return None
-    rival = _cheaper_that_meets(case)
-    if rival:
-        return missed, "not_worth_it", f"{rival[0]} meets {missed} for ${rival[1]:,.0f} a month less"
+    for rival, less in _cheaper_rivals(case):
+        all_met = set(needs_of(case, case.options[rival]).values())
+        if all_met == {"meets"}:
+            return missed, "not_worth_it", f"{rival} meets {missed} for {dollars(less)} a month less"
+        if "misses" not in all_met:
+            return missed, "undecided", f"{rival} costs {dollars(less)} a month less, and whether it meets {missed} is not known"
     return missed, "required", f"{case.baseline} misses {missed}, {case.candidate} meets it"
 
 
@@ -323,8 +322,9 @@ def money(case: Case) -> Step:
         return Step(question, "not known")
     verdict, reason = _judge_money(case)
     likely = case.books.likely
-    value = "none declared" if likely.value is None else f"${likely.value:,.2f}"
-    return Step(question, f"premium ${likely.premium:+,.2f}, value {value}, net ${likely.net:+,.2f} a month", verdict, reason)
+    value = dollars(likely.value) if has_value(case) else "none declared"
+    said = f"premium {signed(likely.premium)}, value {value}, net {signed(likely.net)} a month"
+    return Step(question, said, verdict, reason)
 
 
 def has_value(case: Case) -> bool:
@@ -343,20 +343,25 @@ def _judge_money(case: Case) -> tuple[Verdict, str]:
         return "not_worth_it", _loses(case)
     if low < 0:
         return "undecided", _spanning(case)
-    return _in_favour(case, f"net is ${low:+,.0f} a month at worst" if low != high else f"net is ${low:+,.0f} a month")
+    return _in_favour(case, f"net is {signed(low)} a month" + (" at worst" if low != high else ""))
 
 
 def _without_value(case: Case) -> tuple[Verdict, str]:
     premium = case.books.likely.premium
     if premium > 0:
-        return "no_reason_given", f"costs ${premium:,.2f} a month more and nobody says what it is worth"
+        return "no_reason_given", f"costs {dollars(premium)} a month more and {_unvalued(case)}"
     if case.books.saved is None:
         return "undecided", case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
     if case.books.slower:
         return "undecided", "cheaper and slower: state what waiting is worth"
     if max(-case.books.net_low, 0.0) > 0:
         return "undecided", _spanning(case)
-    return _in_favour(case, f"${-premium:,.2f} a month cheaper and not slower")
+    return _in_favour(case, f"{dollars(-premium)} a month cheaper and not slower")
+
+
+def _unvalued(case: Case) -> str:
+    model = case.books.stakes.value
+    return f"gains nobody anything: {model.why}" if model and model.why else "nobody says what it is worth"
 
 
 def _in_favour(case: Case, why: str) -> tuple[Verdict, str]:
@@ -373,15 +378,13 @@ def _in_favour(case: Case, why: str) -> tuple[Verdict, str]:
 
 def _loses(case: Case) -> str:
     even = "even the best case loses" if case.books.candidate.best_case else "loses"
-    seen = case.books.noticed
-    unfelt = seen is not None and not seen.at_p50 and isinstance(case.books.stakes.value, LinearTime) and case.books.stakes.felt is not None
-    return f"{even}: net ${case.books.net_high:+,.0f} a month at best" + (", the saving is not felt" if unfelt else "")
+    return f"{even}: net {signed(case.books.net_high)} a month at best" + (", the saving is not felt" if _unfelt(case) else "")
 
 
 def _spanning(case: Case) -> str:
     """The driver that the sign of net hangs on most."""
     widest = case.books.bars[0].driver.name if case.books.bars else "nothing stated as a range"
-    return f"{widest} decides: net ${case.books.net_low:+,.0f}..${case.books.net_high:+,.0f}"
+    return f"{widest} decides, net {signed(case.books.net_low)}..{signed(case.books.net_high)}"
 
 
 def operations(case: Case) -> Step:
@@ -399,11 +402,9 @@ def probability(case: Case) -> Step:
     """How sure is it?"""
     if case.missing_price or case.volume_unknown:
         return Step("how sure?", "not known")
-    bars = case.books.bars[:3]
-    widest = ", ".join(f"{bar.driver.name} ${bar.low_net:+,.0f}..${bar.high_net:+,.0f}" for bar in bars)
-    return Step(
-        "how sure?", f"net ${case.books.net_low:+,.0f}..${case.books.net_high:+,.0f}; {widest}" if bars else "no ranges were stated"
-    )
+    bars, ends = case.books.bars[:3], f"net {signed(case.books.net_low)}..{signed(case.books.net_high)}"
+    widest = ", ".join(f"{bar.driver.name} {signed(bar.low_net)}..{signed(bar.high_net)}" for bar in bars)
+    return Step("how sure?", f"{ends}; {widest}" if bars else "nothing that was stated as a range or sampled moves net")
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -453,18 +454,32 @@ def _worth_flip(case: Case, points: Mapping[str, float | None]) -> str:
     if isinstance(model, Elasticity) and points.get("margin_usd_per_request"):
         return f"margin {_side(case)} {dollars(points['margin_usd_per_request'])} a request"
     if isinstance(model, LinearTime):
-        ways = []
-        if points["saved_ms"] is not None:
-            ways.append(f"saves {_side(case)} {points['saved_ms']:,.0f} ms")
-        if points["waiting_usd_per_hour"] is not None:
-            ways.append(f"an hour of waiting {_side(case)} {dollars(points['waiting_usd_per_hour'])}")
-        return ", or ".join(ways)
+        return ", or ".join(_waiting_flips(case, points))
     each = points["usd_per_1k_requests"]
     return f"worth > {dollars(each)} per 1,000" if each is not None and not has_value(case) else ""
 
 
+def _waiting_flips(case: Case, points: Mapping[str, float | None]) -> list[str]:
+    ways, saved, hour = [], points["saved_ms"], points["waiting_usd_per_hour"]
+    if saved is not None:
+        ways.append(f"saves {_side(case)} {saved:,.0f} ms" if saved >= 0 else f"adds {_other_side(case)} {-saved:,.0f} ms")
+    if hour is not None:
+        ways.append(f"an hour of waiting {_side(case)} {dollars(hour)}" + (", unfelt waits counted" if _unfelt(case) else ""))
+    return ways
+
+
+def _unfelt(case: Case) -> bool:
+    """Whether people are asked to pay for a saving that they do not notice."""
+    seen, stakes = case.books.noticed, case.books.stakes
+    return seen is not None and not seen.at_p50 and stakes.felt is not None and isinstance(stakes.value, LinearTime)
+
+
 def _side(case: Case) -> str:
     return "<" if case.books.likely.net > 0 else ">"
+
+
+def _other_side(case: Case) -> str:
+    return ">" if case.books.likely.net > 0 else "<"
 
 
 def _price_flip(decision: Decision) -> str:
@@ -478,7 +493,15 @@ def dollars(amount: float | None) -> str:
     """Money small or large, to three figures where cents would hide it."""
     if amount is None:
         return "-"
-    return f"${amount:,.2f}" if abs(amount) >= 1 else f"${amount:.3g}"
+    if abs(amount) >= 1 or not amount:
+        return f"${amount:,.2f}"
+    decimals = 2 - math.floor(math.log10(abs(amount)))
+    return f"${amount:.{decimals}f}".rstrip("0")
+
+
+def signed(amount: float) -> str:
+    """A difference of money: ``+$12.00`` or ``-$324.00``."""
+    return f"{'-' if amount < 0 else '+'}{dollars(abs(amount))}"
 
 
 def sentence(decision: Decision) -> str:
@@ -488,27 +511,48 @@ def sentence(decision: Decision) -> str:
         return f"{case.workload}: no answer yet, {decision.reason}."
     premium = books.likely.premium
     more = f"costs {dollars(abs(premium))} a month {'more' if premium > 0 else 'less'} than {case.baseline}"
-    return f"{case.workload}: {case.candidate} {more}{_saving_words(books)}; {_condition(decision)}."
+    return f"{case.workload}: {case.candidate} {more}{_saving_words(case)}; {_condition(decision)}."
 
 
-def _saving_words(books: Books) -> str:
+def _saving_words(case: Case) -> str:
+    books = case.books
     if books.saved is None or books.before is None:
-        return " (its latency is not known)"
+        return " (its latency is not known)" if has_value(case) else ""
     at_best = " at best" if books.candidate.best_case else ""
     kind = "saves" if books.saved.p50 >= 0 else "adds"
     what = "to the first token" if books.stakes.judge == "ttft" else "of a request"
-    return f" and {kind}{at_best} {abs(books.saved.p50):,.0f} of {books.before.quantile(0.5):,.0f} ms {what}"
+    said = f" and {kind}{at_best} {abs(books.saved.p50):,.0f} of {books.before.quantile(0.5):,.0f} ms {what}"
+    unfelt = _unfelt(case) and books.noticed is not None and books.saved.p50 >= 0
+    return said + (f", which nobody feels below {books.noticed.felt_from_ms:,.0f} ms" if unfelt and books.noticed else "")
 
 
 def _condition(decision: Decision) -> str:
-    points = decision.books.break_even
+    case, books, points = decision.case, decision.books, decision.books.break_even
     if decision.verdict in ("required", "impossible"):
         return decision.reason
-    if decision.books.likely.premium <= 0:
-        return "it needs no reason for its price" if not decision.books.slower else "it pays if the wait it adds costs less than that"
-    ways = []
-    if points["waiting_usd_per_hour"] is not None:
-        ways.append(f"an hour of waiting is worth more than {dollars(points['waiting_usd_per_hour'])}")
+    if books.likely.premium <= 0:
+        return _condition_of_cheaper(books, points["saved_ms"])
+    ways = [*_own_terms(case, points)]
     if points["usd_per_1k_requests"] is not None:
         ways.append(f"a thousand requests are worth {dollars(points['usd_per_1k_requests'])} more this way")
-    return "it pays only if " + ", that is if ".join(ways) if ways else decision.reason
+    pays = "it pays as long as " if has_value(case) and books.likely.net > 0 else "it pays only if "
+    return pays + ", that is if ".join(ways) if ways else decision.reason
+
+
+def _condition_of_cheaper(books: Books, saved_ms: float | None) -> str:
+    if saved_ms is not None and saved_ms < 0:
+        return f"it pays as long as it is not slower than {books.baseline.name} by more than {-saved_ms:,.0f} ms"
+    return "it pays if the wait it adds costs less than that" if books.slower else "it needs no reason for its price"
+
+
+def _own_terms(case: Case, points: Mapping[str, float | None]) -> Iterator[str]:
+    """The break-even in the terms of the value model; in those of waiting where none is declared."""
+    model = case.books.stakes.value
+    if isinstance(model, Deadline):
+        if points.get("usd_per_miss") is not None:
+            yield f"a miss costs more than {dollars(points['usd_per_miss'])}"
+    elif isinstance(model, Elasticity):
+        if points.get("margin_usd_per_request") is not None:
+            yield f"the margin of a request is more than {dollars(points['margin_usd_per_request'])}"
+    elif points["waiting_usd_per_hour"] is not None:
+        yield f"an hour of waiting is worth more than {dollars(points['waiting_usd_per_hour'])}"
