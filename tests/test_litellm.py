@@ -4,10 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from edgeroi.census import partial_of
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.format import Head, detect, formats
-from edgeroi.logs.litellm import FIELDS, FORMAT, canonical
+from edgeroi.logs.litellm import FORMAT, JUDGE
+from edgeroi.logs.litellm_calls import FIELDS, canonical
+from edgeroi.logs.objects import from_lines
 from edgeroi.logs.reading import reading
 from edgeroi.logs.record import Bad, Skip
 from edgeroi.request import COLUMNS
@@ -306,3 +311,35 @@ def test_a_bad_instant_says_which():
 def test_it_is_the_only_format_that_claims_its_logs():
     head = Head(json.dumps(payload()).encode() + b"\n", "x.jsonl", True)
     assert detect(head, reading()).format is formats()["litellm"]
+
+
+ANY = st.sampled_from([None, True, False, 0, 1, -1, 7, 2.5, 0.0, -0.5, 1e7, 1795331349.9, 1795331349212, 2**60, 10**400, "", "x", "True",
+                       "2026-11-01 10:00:00.123", "2026-11-01T10:00:00Z", [], [1], {}, {"usage_object": {"cache_read_input_tokens": 3}},
+                       '{"usage_object": {"prompt_tokens_details": {"cached_tokens": "3"}}}', "afile_list", "chatcmpl_cache_hit12.5",
+                       ["litellm-internal-health-check"], "failure", "@cf/meta/llama"])  # fmt: skip
+RECORDS = st.builds(
+    lambda make, changes, without: {key: value for key, value in make(**changes).items() if key not in without},
+    st.sampled_from([payload, spend_row]),
+    st.dictionaries(st.sampled_from(sorted({*payload(), *spend_row(), "user", "end_user"})), ANY, max_size=2),
+    st.sets(st.sampled_from(sorted({*payload(), *spend_row()})), max_size=1),
+)
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=6), st.sampled_from([(), ("workload", "placement"), ("provider", "model", "session_id")]))
+def test_a_column_at_a_time_says_what_record_by_record_says(records, by):
+    chunk = "".join(json.dumps(record) + "\n" for record in records).encode()
+    read = reading(by=by)
+    quick, exact = FORMAT.read_lines(chunk, read, True), from_lines(chunk, read, JUDGE)
+    assert quick.lines == exact.lines
+    assert quick.faults == exact.faults
+    told = [partial_of(one.batch, tuple(by)) if one.batch is not None and one.batch.n else None for one in (quick, exact)]
+    assert told[0] == told[1]
+
+
+def test_the_quick_way_is_taken():
+    from edgeroi.logs.litellm_columns import applies, ordinary
+
+    assert applies(reading())
+    found = ordinary([payload(), payload(status="failure"), spend_row()], np.zeros(3, bool), reading())
+    assert (found.batch.n, found.odd.tolist()) == (1, [1, 2])
+    assert ordinary([spend_row()] * 2, np.zeros(2, bool), reading()).batch.n == 2

@@ -1,10 +1,13 @@
 """OTLP-JSON GenAI spans, pitfall by pitfall; every expected number is worked out beside its span."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.format import Head, detect, formats
@@ -301,3 +304,30 @@ def test_the_sample_log_agrees_with_a_reading_of_our_own():
     latencies = np.sort([int(one["endTimeUnixNano"]) - int(one["startTimeUnixNano"]) for one in good]) / 1e6
     assert profile.total.latency.quantile(0.5) == pytest.approx(latencies[int(np.ceil(0.5 * len(good))) - 1], rel=1e-3)
     assert profile.total.sums["output_tokens"].n >= len(good)
+
+
+ANY = st.sampled_from([None, True, 0, -1, 2.5, 10**30, "", "x", "12", "-5", "9" * 30, [], [1], {}, {"a": []}, [{"key": "a"}],
+                       [{"key": 1, "value": {}}], [{"key": "gen_ai.operation.name", "value": {"arrayValue": {}}}],
+                       [{"name": [], "timeUnixNano": {}}], {"code": []}, "http://[bad"])  # fmt: skip
+NAMES = st.sampled_from(["gen_ai.operation.name", "gen_ai.usage.input_tokens", "server.address", "gen_ai.provider.name", "error.type",
+                         "gen_ai.request.model", "gen_ai.request.stream", "gen_ai.response.time_to_first_chunk",
+                         "http.response.status_code", "edgeroi.workload", "cloud.region", "gen_ai.usage.cost"])  # fmt: skip
+TYPED = st.builds(lambda kind, value: {kind: value}, st.sampled_from(["stringValue", "intValue", "doubleValue", "boolValue", "x"]), ANY)
+SPANS = st.builds(
+    lambda changes, more: span(attributes=[*attributes(**CHAT), *({"key": key, "value": value} for key, value in more.items())], **changes),
+    st.dictionaries(st.sampled_from([*sorted(set(span()) - {"attributes"}), "parentSpanId", "events"]), ANY, max_size=3),
+    st.dictionaries(NAMES, TYPED | ANY, max_size=3),
+)
+
+
+@given(st.lists(SPANS, min_size=1, max_size=4), st.sampled_from(["spans", "scopeSpans", "resource", "attributes"]), st.none() | ANY)
+def test_whatever_a_span_holds_it_is_accounted_for(spans, where, odd):
+    document = export(*spans)
+    if odd is not None:
+        group = document["resourceSpans"][0]
+        holder = {"spans": group["scopeSpans"][0], "attributes": group["resource"]}.get(where, group)
+        holder[where] = odd
+    (chunk,) = FORMAT.read_stream(io.BytesIO(json.dumps(document).encode()), reading(by=["workload", "region"]))
+    assert chunk.lines.balanced
+    if odd is None or where in ("resource", "attributes"):
+        assert chunk.lines.read == len(spans)

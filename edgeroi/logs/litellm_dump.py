@@ -1,4 +1,4 @@
-"""LiteLLM records in one JSON array, or SpendLogs as a CSV dump of the proxy's table; what they mean is in ``litellm``."""
+"""LiteLLM records in one JSON array, or SpendLogs as a CSV dump of the proxy's table; what they mean is in ``litellm_calls``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import BinaryIO, Final, Literal
 
 from edgeroi.logs.delimited import RowJudge, number, peeked, rows, source_of, typed
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.litellm import FIELDS, JUDGE, canonical, claim_of
+from edgeroi.logs.litellm import JUDGE, claim_of
+from edgeroi.logs.litellm_calls import FIELDS, canonical
 from edgeroi.logs.objects import first_objects, from_array, is_array, settled, whole
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from edgeroi.errors import EdgeroiError
@@ -60,19 +60,30 @@ def take(intake: Intake, judge: Judge, number: int, raw: bytes) -> None:
 
 def from_lines(chunk: bytes, reading: Reading, judge: Judge) -> Chunk:
     """Complete lines of objects; a last one without its newline is good, or was cut while it was written."""
-    intake = Intake(reading)
     lines = chunk.split(b"\n")
-    tail = len(lines) if lines[-1] else 0
-    for number, line in enumerate(lines if tail else lines[:-1], 1):
-        if not line.strip(b" \t\r"):
+    tail = lines.pop()
+    return from_few(lines, range(len(lines)), tail, reading, judge)
+
+
+def from_few(lines: Sequence[bytes], rows: Iterable[int], tail: bytes, reading: Reading, judge: Judge) -> Chunk:
+    """Some of the lines, by their places from 0, and what stands behind the last newline."""
+    intake, places = Intake(reading), tuple(rows)
+    for row in places:
+        if lines[row].strip(b" \t\r"):
+            take(intake, judge, row + 1, lines[row])
+        else:
             intake.blank += 1
-            continue
-        before = len(intake.faults)
-        take(intake, judge, number, line)
-        if number == tail and len(intake.faults) > before and intake.faults[-1].reason == "bad_json":
-            intake.faults.pop()
-            intake.reject(number, "truncated_tail", "the last line has no newline and is cut", line)
-    return intake.chunk(chunk.count(b"\n") + bool(tail))
+    if not tail:
+        return intake.chunk(len(places))
+    before = len(intake.faults)
+    if tail.strip(b" \t\r"):
+        take(intake, judge, len(lines) + 1, tail)
+    else:
+        intake.blank += 1
+    if len(intake.faults) > before and intake.faults[-1].reason == "bad_json":
+        intake.faults.pop()
+        intake.reject(len(lines) + 1, "truncated_tail", "the last line has no newline and is cut", tail)
+    return intake.chunk(len(places) + 1)
 
 
 def from_array(document: bytes, reading: Reading, judge: Judge) -> Chunk:

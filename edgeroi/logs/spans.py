@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from edgeroi.logs.litellm import at_edge
+from edgeroi.logs.litellm_calls import at_edge
 from edgeroi.logs.record import Bad
 
 #: gen_ai.operation.name and its older spellings -> whether a model answers; the rest of the convention's operations contain these.
@@ -179,7 +179,7 @@ def _timing(span: Mapping[str, object], attributes: Mapping[str, object], start:
 
 def _first_chunk(events: object) -> int | None:
     listed = events if isinstance(events, list) else []
-    named = [event for event in listed if isinstance(event, dict) and event.get("name") in CHUNK_EVENTS]
+    named = [event for event in listed if isinstance(event, dict) and str(event.get("name")) in CHUNK_EVENTS]
     instants = [_instant(event.get("timeUnixNano"), "timeUnixNano") for event in named]
     return min((at for at in instants if isinstance(at, int)), default=None)
 
@@ -196,7 +196,10 @@ def _host(attributes: Mapping[str, object]) -> str | None:
     said = _first(attributes, _ADDRESS)
     if not isinstance(said, str):
         return None
-    return urlsplit(said).hostname if "//" in said else said
+    try:
+        return urlsplit(said).hostname if "//" in said else said
+    except ValueError:  # brackets that hold no IPv6 address
+        return None
 
 
 def _provider(attributes: Mapping[str, object]) -> object:
