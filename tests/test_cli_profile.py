@@ -412,6 +412,25 @@ def test_a_mapping_file_says_what_the_options_say_and_the_options_win(tmp_path: 
     assert group["placement"] == "cloud"
 
 
+def test_saved_profiles_are_logs_and_merge_to_what_the_logs_together_say(tmp_path: Path) -> None:
+    values = np.random.default_rng(9).lognormal(5, 1, 900)
+    first = log(tmp_path, requests(values[:500], workload="w", input_tokens=3), "a.jsonl")
+    second = log(tmp_path, requests(values[500:], workload="w", input_tokens=4), "b.jsonl")
+    for path in (first, second):
+        assert run(path, "--save", path.with_suffix(".profile")).returncode == 0
+    together = document_of(first, second)
+    merged = document_of(first.with_suffix(".profile"), second.with_suffix(".profile"))
+    mixed = document_of(first.with_suffix(".profile"), second)
+    assert together["groups"] == merged["groups"] == mixed["groups"]
+    assert together["lines"] == merged["lines"] == mixed["lines"]
+
+
+def test_a_profile_that_cannot_be_saved_is_74(tmp_path: Path) -> None:
+    done = run(log(tmp_path, requests([5.0] * 30)), "--save", tmp_path / "missing" / "x.profile")
+    assert done.returncode == 74
+    assert b"its folder does not exist" in done.stderr
+
+
 def test_stdin_is_a_log(tmp_path: Path) -> None:
     (group,) = document_of("-", stdin=requests([5.0] * 30))["groups"]
     assert group["requests"] == 30
