@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeroi.casefile import logged_reference
+from edgeroi.errors import EdgeroiError
 from edgeroi.option import family
 from edgeroi.spec import LogRef, Scenario
-from edgeroi.workload import Group, Profile, SeenFrom, Tally, sum_tallies
+from edgeroi.workload import Group, Profile, Tally, sum_tallies
 
 #: Quoted wherever YAML could read it as something else.
 _SPECIAL = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
@@ -33,7 +34,6 @@ class Asked:
     now: str | None = None
     users_in: Mapping[str, float] | None = None
     waiting: str | None = None
-    seen_from: SeenFrom | None = None
     runs_on: str | None = None
     by: str | None = None
 
@@ -55,7 +55,8 @@ def rows_of(profile: Profile) -> Mapping[str, tuple[Group, ...]]:
 def draft(profile: Profile, logs: Sequence[str], asked: Asked, name: str, beside: Path | None = None, columns: Columns = ((), ())) -> str:
     """The scenario as YAML text, one workload per workload of the log; paths relative to the folder the draft is written to."""
     folder = (beside or Path("scenario.yaml")).absolute().parent
-    head = ["edgeroi: 1", f"name: {quoted(name)}", *_log(logs, folder, columns), *_vantage(profile, asked), *_users(asked), "workloads:"]
+    known = (*_log(logs, folder, columns), *_vantage(profile), *_sampling(profile), *_users(asked))
+    head = ["edgeroi: 1", f"name: {quoted(name)}", *known, "workloads:"]
     body = [line for workload, groups in rows_of(profile).items() for line in _workload(workload, groups, asked)]
     return "\n".join((*head, *body)) + "\n"
 
@@ -66,18 +67,14 @@ def scenario_from(profile: Profile, logs: Sequence[str], asked: Asked, overrides
     from edgeroi.yamltree import parse_tree
 
     name = Path(logs[0]).name if len(logs) == 1 else f"{len(logs)} logs"
-    text = draft(profile, (), asked, name)
-    return _with_any_log(scenario_of(parse_tree(text, name), Path(name), tuple(overrides)), tuple(logs))
-
-
-def _with_any_log(scenario: Scenario, logs: tuple[str, ...]) -> Scenario:
-    return replace(scenario, log=LogRef(logs))
+    scenario = scenario_of(parse_tree(draft(profile, logs, asked, name), name), Path(name), tuple(overrides))
+    return replace(scenario, log=LogRef(tuple(logs)))
 
 
 def _log(logs: Sequence[str], folder: Path, columns: Columns) -> list[str]:
     """The log's path, and how its columns are called where the command line said so."""
-    if not logs:
-        return []
+    if not logs or "-" in logs:
+        return ["# log: PATH   # the log came through a pipe"]
     files = [quoted(os.path.relpath(Path(log).absolute(), folder)) for log in logs]
     file = files[0] if len(files) == 1 else f"[{', '.join(files)}]"
     if not any(columns):
@@ -89,11 +86,14 @@ def _log(logs: Sequence[str], folder: Path, columns: Columns) -> list[str]:
     return lines
 
 
-def _vantage(profile: Profile, asked: Asked) -> list[str]:
-    seen_from = asked.seen_from or profile.seen_from
-    if seen_from:
-        return [f"seen_from: {seen_from}"]
+def _vantage(profile: Profile) -> list[str]:
+    if profile.seen_from:
+        return [f"seen_from: {profile.seen_from}"]
     return ["# seen_from: gateway   # where did this log measure: client, gateway or server?"]
+
+
+def _sampling(profile: Profile) -> list[str]:
+    return [f"sampling: {profile.sampling * 100:.6g}%"] if profile.sampling != 1 else []
 
 
 def _users(asked: Asked) -> list[str]:
@@ -108,14 +108,18 @@ def _workload(name: str, groups: tuple[Group, ...], asked: Asked) -> list[str]:
     now = asked.now or logged_reference(groups)
     lines = [f"  {quoted(name)}:   # {_told(tally)}"]
     lines += ["    where: {}"] if groups[0].key["workload"] is None else []
-    if asked.now:
-        lines += [f"    now: {quoted(asked.now)}"]
-    else:
-        said = "as the log names it" if now else "what serves it today? The log does not say"
-        lines += [f"    # now: {now or 'PROVIDER/MODEL'}   # {said}"]
+    lines += [f"    {_now(now, asked)}"]
     lines += _edge(tally, now, asked)
     lines += [f"    runs_on: {asked.runs_on}"] if asked.runs_on else ["    # runs_on: edge   # does this change move it there?"]
     return lines + _value(asked)
+
+
+def _now(now: str | None, asked: Asked) -> str:
+    if asked.now:
+        return f"now: {quoted(asked.now)}"
+    if now is None:
+        return "# now: PROVIDER/MODEL   # what serves it today? The log does not say"
+    return f"now: {quoted(now)}   # as the log names it" if is_listed(now) else f"# now: {now}   # as the log names it; it has no price"
 
 
 def _edge(tally: Tally, now: str | None, asked: Asked) -> list[str]:
@@ -126,6 +130,16 @@ def _edge(tally: Tally, now: str | None, asked: Asked) -> list[str]:
         return [f"    edge: {same}   # the same model at the edge"]
     guess = GENERATING if tally.total("output_tokens") else EMBEDDING
     return [f"    edge: {guess}   # another model: which one would serve it? edgeroi prices list cloudflare"]
+
+
+def is_listed(reference: str) -> bool:
+    """Whether the price book knows the offer by this name."""
+    from edgeroi.judging import book_of
+
+    try:
+        return bool(book_of(reference).model_rows(reference))
+    except EdgeroiError:
+        return False
 
 
 def same_model_at_edge(now: str | None) -> str | None:

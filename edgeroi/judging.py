@@ -94,13 +94,10 @@ def judge_files(
 
 @lru_cache(maxsize=64)
 def book_of(reference: str | None) -> PriceBook:
-    """The price book that answers one reference; of ``None``, all of our own catalogue, which needs no heavy import."""
-    from edgeroi.pricebooks import catalogue, load
+    """The price book that answers one reference; of ``None``, the whole of it."""
+    from edgeroi.pricebooks import load
 
-    if reference is not None:
-        return load((reference,))
-    known = catalogue.providers()
-    return load(tuple(f"{name}/*" for name, provider in known.items() if provider.alone))
+    return load(None if reference is None else (reference,))
 
 
 def _refuse_unknown_workload(explain: tuple[str, ...], scenarios: Sequence[Scenario]) -> None:

@@ -16,6 +16,7 @@ from edgeroi.cli.options import (
     NotErrorOption,
     OutputOption,
     ReportFormat,
+    SamplingOption,
     SeenFromOption,
 )
 
@@ -60,6 +61,7 @@ def compare(
     users_in: UsersInOption = None,
     waiting: WaitingOption = None,
     seen_from: SeenFromOption = None,
+    sampling: SamplingOption = None,
     set_: SetOption = None,
     explain: ExplainOption = None,
     prices_as_of: AtOption = None,
@@ -89,10 +91,16 @@ def compare(
         scenarios, policies = loaded(inputs, set_)
         verdicts = judge(scenarios, command="compare", today=today(), at=day_of(prices_as_of), policies=policies, explain=explained)
     else:
+        from edgeroi.casefile import GROUPED_BY
+        from edgeroi.cli.reading import LogOptions
         from edgeroi.cli.scenarios import asked_of, profiled
 
-        asked = asked_of(edge, now, users_in, waiting, seen_from)
-        profile = profiled(inputs, map_, const, mapping, not_error, log_format, jobs)
+        asked = asked_of(edge, now, users_in, waiting)
+        profile = profiled(
+            LogOptions(
+                inputs, GROUPED_BY, map_ or (), const or (), mapping, not_error or (), (), log_format, seen_from, sampling, jobs=jobs
+            )
+        )
         scenario = _drafted(profile, inputs, asked, set_)
         day = day_of(prices_as_of)
         verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by: profile)

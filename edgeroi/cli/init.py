@@ -16,6 +16,7 @@ from edgeroi.cli.options import (
     MappingOption,
     NotErrorOption,
     OutputOption,
+    SamplingOption,
     SeenFromOption,
 )
 
@@ -28,6 +29,7 @@ def init(
     waiting: WaitingOption = None,
     name: Annotated[str, typer.Option("--name", help="What the scenario is called.")] = "Drafted from a log",
     seen_from: SeenFromOption = None,
+    sampling: SamplingOption = None,
     map_: MapOption = None,
     const: ConstOption = None,
     mapping: MappingOption = None,
@@ -42,10 +44,14 @@ def init(
 
     edgeroi init logs/ --users-in us-east=60%,eu-west=40% --waiting "5 to 40 USD/h"
     """
+    from edgeroi.casefile import GROUPED_BY
     from edgeroi.cli.output import write_text
+    from edgeroi.cli.reading import LogOptions
     from edgeroi.cli.scenarios import asked_of, profiled
     from edgeroi.draft import draft
 
-    profile = profiled(logs, map_, const, mapping, not_error, log_format, jobs)
-    asked = asked_of(edge, now, users_in, waiting, seen_from)
+    profile = profiled(
+        LogOptions(logs, GROUPED_BY, map_ or (), const or (), mapping, not_error or (), (), log_format, seen_from, sampling, jobs=jobs)
+    )
+    asked = asked_of(edge, now, users_in, waiting)
     write_text(draft(profile, logs, asked, name, output, (map_ or (), const or ())), output)

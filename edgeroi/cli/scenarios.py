@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeroi.errors import EdgeroiError
 
 if TYPE_CHECKING:
-    from edgeroi.cli.options import Vantage
+    from edgeroi.cli.reading import LogOptions
     from edgeroi.draft import Asked
     from edgeroi.workload import Profile
 
@@ -39,36 +38,20 @@ def shares_of(text: str | None) -> Mapping[str, float] | None:
     return found
 
 
-def asked_of(edge: str | None, now: str | None, users_in: str | None, waiting: str | None, seen_from: Vantage | None) -> Asked:
+def asked_of(edge: str | None, now: str | None, users_in: str | None, waiting: str | None) -> Asked:
     """What the command line answers of the questions a draft leaves open."""
     from edgeroi.draft import Asked
     from edgeroi.units import HOURLY, read_range
 
     if waiting is not None:
         read_range(waiting, HOURLY, "--waiting")
-    return Asked(edge, now, shares_of(users_in), waiting, seen_from.value if seen_from else None)
+    return Asked(edge, now, shares_of(users_in), waiting)
 
 
-def profiled(
-    inputs: Sequence[str],
-    map_: Sequence[str] | None,
-    const: Sequence[str] | None,
-    mapping: Path | None,
-    not_error: Sequence[str] | None,
-    log_format: str | None,
-    jobs: int | None,
-) -> Profile:
-    """The logs, grouped so that rows can be told to options; unsound ones are refused."""
-    from edgeroi.casefile import GROUPED_BY
-    from edgeroi.cli.output import progress
-    from edgeroi.engines.local import read_logs
+def profiled(options: LogOptions) -> Profile:
+    """The logs; unsound ones are refused."""
     from edgeroi.judging import refuse_unsound
-    from edgeroi.logs.mapping import reading_of
 
-    how = reading_of(
-        mapping, by=GROUPED_BY, map=tuple(map_ or ()), const=tuple(const or ()), not_error=tuple(not_error or ()), format=log_format
-    )
-    with progress("reading") as told:
-        profile = read_logs(inputs, how, jobs=jobs, progress=told)
+    profile = options.read()
     refuse_unsound(profile)
     return profile
