@@ -95,9 +95,9 @@ def profile(
         from edgeroi.engines.local import read_logs
 
         return read_logs(list(logs), how, jobs=jobs)
-    from edgeroi.logs.frame import read_frame
+    from edgeroi.logs.frame import profile_frame
 
-    return read_frame(logs, how)
+    return profile_frame(logs, how)
 
 
 def compare(
