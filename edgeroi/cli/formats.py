@@ -11,7 +11,7 @@ from edgeroi.cli.options import FormatOption, OutputOption, ReportFormat
 
 if TYPE_CHECKING:
     from edgeroi.logs.format import Format
-    from edgeroi.report import Report, Table
+    from edgeroi.report import Json, Report, Table
 
 
 def formats(
@@ -40,8 +40,8 @@ def report_of(listed: Sequence[Format], in_full: bool) -> Report:
     from edgeroi import __version__
     from edgeroi.report import Report, envelope
 
-    told = [{"name": f.name, "latency": f.unit, "counted": f.counted, "fields": dict(f.fields)} for f in listed]
-    document = {**envelope("formats", __version__, interval_level=None), "formats": told}
+    told: list[Json] = [{"name": f.name, "latency": f.unit, "counted": f.counted, "fields": dict(f.fields)} for f in listed]
+    document: dict[str, Json] = {**envelope("formats", __version__, interval_level=None), "formats": told}
     return Report("formats", document, (_columns(listed[0]) if in_full else _overview(listed),))
 
 

@@ -83,7 +83,7 @@ def _told_histogram(histogram: LatencyHistogram) -> list[Any]:
 class Saved:
     """A saved profile; see the module."""
 
-    name = "edgeroi profile"
+    name = "saved-profile"
     unit = "as in the logs it was made from, kept in ns"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
