@@ -235,6 +235,13 @@ def test_words_in_the_last_column_are_wrapped_rather_than_lost() -> None:
     assert "dollars" in lines[-1]
 
 
+def test_the_range_of_money_stands_beside_it_and_that_of_a_duration_below_it() -> None:
+    columns = (Column("net", "net (low..high)", "usd_signed"), Column("p99", "p99 ms", "ms"))
+    table = Table(columns, (Row((usd_signed(-360, -389, -252), ms(812, 700, 900))),))
+    lines = renderer("table").render(Report("x", {}, (table,)), Page()).splitlines()
+    assert lines[2:] == ["-360 (-389..-252)         812.0", "                   700.0..900.0"]
+
+
 def test_columns_line_up() -> None:
     columns = (Column("a", "A"), Column("b", "B", "ms"))
     table = Table(columns, (Row((text("模型"), ms(1.0))), Row((text("long name"), ms(12345.0)))))

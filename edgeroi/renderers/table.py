@@ -150,10 +150,14 @@ def _side(column: Column) -> Literal["left", "right"]:
 
 
 def _cell_lines(cell: Cell, page: Page) -> list[Words]:
-    """The value, and its interval on a line of its own below it."""
+    """The value and its interval: beside it for money, of which a row has one or two, else on a line of its own below."""
     interval = said_interval(cell)
     value = Words(said(cell, unicode=page.unicode), style=_STYLES[cell.tone if cell.estimable or cell.value is None else "doubt"])
-    return [value, Words(interval, style="dim")] if interval else [value]
+    if not interval:
+        return [value]
+    if cell.kind in ("usd", "usd_signed"):
+        return [value.append(f" ({interval})", style="dim")]
+    return [value, Words(interval, style="dim")]
 
 
 # -- decision paths
