@@ -223,6 +223,8 @@ def test_mapping_overrides_what_the_format_knows(tmp_path):
     record = payload(metadata={"team": "search"})
     profile = profiled(tmp_path, record, map=["workload=metadata.team"])
     assert [group.key["workload"] for group in profile.groups] == ["search"]
+    assert profile.seen_from == "gateway"
+    assert profiled(tmp_path, record, seen_from="client", sampling=0.5).sampling == 0.5
     assert profile.total.latency.max_ms == 1678.445
     assert profiled(tmp_path, record, const=["workload=all"]).groups[0].key["workload"] == "all"
 
@@ -256,6 +258,7 @@ def test_an_array_of_payloads_is_read_alike(tmp_path):
     array = profiled(tmp_path, name="log.json", text=json.dumps(records, indent=2))
     assert array.files[0].format == "litellm StandardLoggingPayload"
     assert array.files[0].counted == "records"
+    assert array.seen_from == lines.seen_from == "gateway"
     assert array.lines == lines.lines
     assert array.total == lines.total
 

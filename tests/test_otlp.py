@@ -146,8 +146,13 @@ def test_client_and_server_span_are_one_request_told_by_the_client(tmp_path):
 
 def test_a_server_span_whose_client_is_not_in_the_log_is_the_request(tmp_path):
     alone = span({"gen_ai__usage__prompt_tokens": 11, "gen_ai__latency__time_to_first_token": 0.07}, kind=2, parentSpanId="elsewhere")
-    total = profiled(tmp_path, export(alone)).total
-    assert (total.requests, total.ttft.max_ms) == (1, 70.0)
+    profile = profiled(tmp_path, export(alone))
+    assert (profile.total.requests, profile.total.ttft.max_ms, profile.seen_from) == (1, 70.0, "server")
+    assert profiled(tmp_path, export(span())).seen_from == "gateway"
+    mixed = profiled(tmp_path, export(alone, span(spanId="c2")))
+    assert mixed.seen_from is None
+    assert "others by their server" in mixed.files[0].notes[0]
+    assert profiled(tmp_path, export(alone), seen_from="client").seen_from == "client"
 
 
 def test_a_span_between_them_does_not_part_them_but_an_agent_does():

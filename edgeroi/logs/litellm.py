@@ -12,11 +12,14 @@ from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import object_of
 from edgeroi.logs.litellm_calls import EVERY, FIELDS, PAYLOAD, SPEND, canonical, recognised
 from edgeroi.logs.litellm_columns import UNUSUAL, applies, ordinary
-from edgeroi.logs.objects import first_objects, from_few, from_lines, is_array, known
+from edgeroi.logs.objects import first_objects, from_few, from_lines, is_array, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.request import joined
 from edgeroi.workload import SeenFrom
+
+#: A proxy does not see the user's own way to it.
+SEEN_FROM: Final[SeenFrom] = "gateway"
 
 
 class LiteLLM:
@@ -27,7 +30,6 @@ class LiteLLM:
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
     fields: Mapping[str, str] = FIELDS
-    seen_from: SeenFrom = "gateway"
 
     def claim(self, head: Head, reading: Reading) -> Claim:
         """A line of which one is a LiteLLM record, unless the user says where latency is."""
@@ -35,7 +37,8 @@ class LiteLLM:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
-        return _read_ordinary(chunk, reading) if applies(reading) else from_lines(chunk, reading, JUDGE)
+        read = _read_ordinary(chunk, reading) if applies(reading) else from_lines(chunk, reading, JUDGE)
+        return seen(read, reading, SEEN_FROM)
 
 
 def claim_of(records: Iterable[object], reading: Reading, each: str) -> Claim:

@@ -7,14 +7,13 @@ from typing import BinaryIO, Final, Literal
 
 from edgeroi.logs.delimited import RowJudge, number, peeked, rows, source_of, typed
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.litellm import JUDGE, claim_of
+from edgeroi.logs.litellm import JUDGE, SEEN_FROM, claim_of
 from edgeroi.logs.litellm_calls import FIELDS, canonical
-from edgeroi.logs.objects import first_objects, from_array, is_array, settled, whole
+from edgeroi.logs.objects import first_objects, from_array, is_array, seen, settled, whole
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Skip
 from edgeroi.logs.table import header_of, separator_of
 from edgeroi.request import COLUMNS
-from edgeroi.workload import SeenFrom
 
 _ADVICE = "write it as one record per line, which is read in bounded memory: jq -c '.[]' FILE > FILE.jsonl"
 #: Numbers in the database, and so in a dump of it; every other cell is text.
@@ -53,7 +52,6 @@ class LiteLLMDump:
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
     fields: Mapping[str, str] = FIELDS
-    seen_from: SeenFrom = "gateway"
 
     def claim(self, head: Head, reading: Reading) -> Claim:
         """An array of which one element is a LiteLLM record, or a header with the columns of SpendLogs."""
@@ -67,10 +65,11 @@ class LiteLLMDump:
         """Read all records; an array has to be held whole, so above 256 MB it is refused with advice."""
         first, begun = peeked(stream)
         if first.startswith(b"["):
-            yield from_array(whole(stream, _ADVICE, begun), reading, JUDGE)
+            yield seen(from_array(whole(stream, _ADVICE, begun), reading, JUDGE), reading, SEEN_FROM)
         else:
             separator = separator_of(first, ["startTime"]) or ","
-            yield from rows(stream, begun, reading, separator, lambda names: _row_judge(names, reading))
+            for chunk in rows(stream, begun, reading, separator, lambda names: _row_judge(names, reading)):
+                yield seen(chunk, reading, SEEN_FROM)
 
 
 FORMAT = LiteLLMDump()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from edgeroi.errors import EdgeroiError
@@ -12,6 +13,7 @@ from edgeroi.logs.jsonl import values_of
 from edgeroi.logs.lines import BOM, object_of
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake, Skip, error_text
+from edgeroi.workload import SeenFrom
 
 #: One JSON value has to be held whole; above this size it is refused.
 LARGEST_DOCUMENT = 256 << 20
@@ -44,6 +46,11 @@ def settled(values: dict[str, object], reading: Reading) -> dict[str, object]:
     error = values.get("error")
     excused = error is not None and error_text(error) in reading.not_error
     return {**values, "status": None} if excused else values
+
+
+def seen(chunk: Chunk, reading: Reading, place: SeenFrom | None) -> Chunk:
+    """The chunk, with where its log measured: what the user says, else what the format knows."""
+    return replace(chunk, seen_from=reading.seen_from or place, sampling=reading.sampling)
 
 
 def take(intake: Intake, judge: Judge, number: int, raw: bytes) -> None:

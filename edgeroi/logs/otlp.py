@@ -2,7 +2,8 @@
 
 Counted in spans: a line of k spans counts k, a line that cannot be read counts one. What makes a span a request, and which
 spans tell of the same one, is in ``spans``. Spans of one request are matched within a file, however far apart, up to 400,000 spans.
-A client span is measured in the application that calls the model: the user's own leg is not in it, so the log is seen from a gateway.
+A client span is measured in the application that calls the model: the user's own leg is not in it, so the log is seen from a
+gateway. A log of server spans alone is seen from the server.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO, Final, Literal
 from edgeroi.errors import EdgeroiError
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
-from edgeroi.logs.objects import LARGEST_DOCUMENT, first_objects, is_array, lines_of, settled
+from edgeroi.logs.objects import LARGEST_DOCUMENT, first_objects, is_array, lines_of, seen, settled
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.spans import ATTRIBUTES, TTFT_S, Span, attributes_of, outermost, span_of
@@ -23,6 +24,8 @@ from edgeroi.workload import SeenFrom
 
 #: Spans held while their parents may still come.
 _MOST_PENDING = 400_000
+#: By whether the spans are a server's.
+_SEEN_FROM: Final[Mapping[bool, SeenFrom]] = {False: "gateway", True: "server"}
 _ENVELOPES: Final = ("resourceSpans", "batches")
 _ADVICE = "have the collector write one object a line (its file exporter does): jq -c . FILE > FILE.jsonl"
 
@@ -53,7 +56,6 @@ class Otlp:
     counted: Literal["spans"] = "spans"
     hidden: tuple[str, ...] = ()
     fields: Mapping[str, str] = _columns()
-    seen_from: SeenFrom = "gateway"
 
     def claim(self, head: Head, reading: Reading) -> Claim:
         """An OTLP document of spans, on one line or several."""
@@ -118,9 +120,13 @@ class _Pending:
         others = sum(span.values is None for span in self.spans)
         for _ in range(others + nested.inner):
             intake.skip("other_record")
+        served = {span.served for span in nested.outermost}
+        if len(served) > 1:
+            notes = (*notes, "some requests were measured by their caller, others by their server")
         matched = f"{nested.inner:,} spans tell of a request that a span around them tells too; it is counted once"
         read = len(self.spans) + len(self.bad) + self.blank
-        return intake.chunk(read, (*notes, matched) if nested.inner else notes)
+        chunk = intake.chunk(read, (*notes, matched) if nested.inner else notes)
+        return seen(chunk, self.reading, _SEEN_FROM[served.pop()] if len(served) == 1 else None)
 
 
 def _judge(intake: Intake, span: Span, line: int) -> None:

@@ -75,15 +75,17 @@ SpanKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span: ``key`` and ``parent`` as (trace, span); ``values`` in canonical columns of a request, ``None`` of another span.
+    """One span: ``key`` and ``parent``, and ``values`` in canonical columns if it is a request, ``None`` if not.
 
-    ``contains``: an agent, tool or workflow, which holds requests of its own. ``line``: where it stands; ``raw``: its names, no content.
+    ``contains``: an agent, tool or workflow, which holds requests of its own. ``served``: measured by a server.
+    ``line``: where it stands; ``raw``: its names, no content.
     """
 
     key: SpanKey
     parent: SpanKey | None
     values: Mapping[str, object] | Bad | None
     contains: bool = False
+    served: bool = False
     line: int = 0
     raw: bytes = b""
     attributes: Mapping[str, object] = field(default_factory=dict)
@@ -99,7 +101,7 @@ def span_of(span: Mapping[str, object], resource: Mapping[str, object], line: in
     raw = f"span {here} {span.get('name')}".encode(errors="replace")
     contains = not request and (operation is not None or any(name in attributes for name in _OUTER_KIND))
     told = {**resource, **attributes} if request else {}
-    return Span((trace, here), (trace, parent) if parent else None, values, contains, line, raw, told)
+    return Span((trace, here), (trace, parent) if parent else None, values, contains, span.get("kind") in _SERVER_KINDS, line, raw, told)
 
 
 def attributes_of(listed: object) -> dict[str, object]:
