@@ -380,7 +380,7 @@ class _Gathering:
         except Unpriced as why:
             return None, why.message, ()
         if price is None:
-            return None, f"{spec.name} states no price", ()
+            return None, f"{spec.name} states no price: write price: PROVIDER/MODEL, or its rates", ()
         tariff = Tariff(
             price,
             ranged,

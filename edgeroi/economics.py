@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroi.cost import Cost
+from edgeroi.errors import EdgeroiError
 from edgeroi.estimate import Basis, Range, World, weakest
 from edgeroi.felt import Felt, Noticed, noticed
 from edgeroi.latency import Latency, comonotone
@@ -317,10 +318,22 @@ class Books:
         likely = requests.likely
         if not likely:
             return None
-        ends = ((likely / 1e6, likely), (likely, likely * 1e6))
-        found = [crossing(self._net_at_volume, low, high) for low, high in ends]
+        found = (self._turn_of_volume(likely, factor) for factor in (0.1, 10.0))
         known = [volume for volume in found if volume is not None]
         return min(known, key=lambda volume: abs(math.log(volume / likely)), default=None)
+
+    def _turn_of_volume(self, requests: float, factor: float, decades: int = 6) -> float | None:
+        """The nearest volume in one direction at which net turns, as far as the stated servers can carry it."""
+        for _ in range(decades):
+            ends = sorted((requests, requests * factor))
+            try:
+                turn = crossing(self._net_at_volume, ends[0], ends[1])
+            except EdgeroiError:
+                return None
+            if turn is not None:
+                return turn
+            requests *= factor
+        return None
 
     def _net_at_volume(self, requests: float) -> float:
         traffic = replace(self.stakes.traffic, requests=Range.point(requests))

@@ -177,7 +177,7 @@ def _better(decision: Decision) -> Iterator[Finding]:
 
 def sum_findings(decisions: Sequence[Decision], gate: Gate) -> tuple[Finding, ...]:
     """Materiality on the sum: workloads that each lose too little to matter may together lose enough."""
-    edge = [d for d in decisions if _on_edge(d.case) and d.verdict != "required" and not d.case.missing_price and not d.case.volume_unknown]
+    edge = [decision for decision in decisions if _weighed(decision) and not _waived(decision, gate)]
     if len(edge) < 2:
         return ()
     lost = sum(d.books.net_high for d in edge if has_value(d.case)) - sum(d.books.likely.premium for d in edge if not has_value(d.case))
@@ -186,6 +186,21 @@ def sum_findings(decisions: Sequence[Decision], gate: Gate) -> tuple[Finding, ..
     status: Status = "fail" if lost + shared < -floor else "pass"
     said = f"all edge workloads together: net {signed(lost + shared)} a month at best, {dollars(floor)} may be lost"
     return (gate.waive(Finding("edge-net", None, "error", status, said, -floor, lost + shared)),)
+
+
+def _weighed(decision: Decision) -> bool:
+    """Whether the gate knows what an edge workload loses: not of requirements, nor where price, volume or latency is missing."""
+    case = decision.case
+    if not _on_edge(case) or decision.verdict == "required" or case.missing_price or case.volume_unknown:
+        return False
+    return not has_value(case) or case.books.saved is not None
+
+
+def _waived(decision: Decision, gate: Gate) -> bool:
+    """Whether somebody accepted this workload's loss by name: the sum does not bring it up again."""
+    rule = "edge-net" if has_value(decision.case) else "edge-value-undeclared"
+    named = (waiver for waiver in gate.waivers if waiver.rule == rule and waiver.workload == decision.case.workload)
+    return any(waiver.holds(gate.today) for waiver in named)
 
 
 def _shared_usd(decisions: Sequence[Decision]) -> float:

@@ -80,7 +80,7 @@ class Case:
             try:
                 self.books.cost_of(option)
             except Unpriced as why:
-                return f"{option.name} is unpriced: {why.message}"
+                return why.message if option.name in why.message.split() else f"{option.name} is unpriced: {why.message}"
         return None
 
 

@@ -33,6 +33,8 @@ WORDS: Mapping[Verdict, tuple[str, Tone]] = {
     "undecided": ("UNDECIDED", "doubt"),
     "impossible": ("IMPOSSIBLE", "bad"),
 }
+#: Verdicts that a stated need gives, whatever the value.
+_REQUIREMENTS: tuple[Verdict, ...] = ("required", "impossible")
 #: Verdicts whose reason belongs beside the word.
 _SAID_WHY: tuple[Verdict, ...] = ("undecided", "required", "impossible")
 
@@ -128,22 +130,24 @@ def _verdict_row(decision: Decision) -> Row:
     case, books = decision.case, decision.books
     known = not (case.missing_price or case.volume_unknown)
     likely = books.likely if known else None
-    valued = likely is not None and has_value(case)
+    valued = has_value(case)
     cells = (
         text(case.workload),
         text(_placed(case)),
         mark(_verdict_words(decision), WORDS[decision.verdict][1]),
         usd_signed(likely.premium if likely else None),
-        usd(likely.value if likely else None) if valued or _unweighed(decision) else _undeclared(case),
-        usd_signed(likely.net, *_net_ends(books)) if likely and not _unweighed(decision) else usd_signed(None),
+        usd(likely.value if likely else None) if valued or decision.verdict in _REQUIREMENTS else _undeclared(case),
+        usd_signed(likely.net, *_net_ends(books)) if likely and _weighed(decision) else usd_signed(None),
         text(flips_if(decision)),
     )
     return Row(cells, _detail(decision))
 
 
-def _unweighed(decision: Decision) -> bool:
-    """Whether a requirement decides and nobody weighed value against premium."""
-    return decision.verdict in ("required", "impossible") and not has_value(decision.case)
+def _weighed(decision: Decision) -> bool:
+    """Whether a net is known: value against premium. Not where a requirement decides alone, nor where the value is unknown."""
+    if has_value(decision.case):
+        return decision.books.likely.value is not None
+    return decision.verdict not in _REQUIREMENTS
 
 
 def _undeclared(case: Case) -> Cell:
@@ -328,6 +332,12 @@ def _finding_row(finding: Finding) -> Row:
     return Row((*cells, text(finding.message), text(place)))
 
 
+def unanswered(verdicts: Verdicts) -> str:
+    """What the gate was asked and could not answer, a line each."""
+    found = (f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error" and f.status == "undecided")
+    return "no answer: " + "; ".join(f"{finding.workload}: {finding.message} [{finding.rule}]" for finding in found)
+
+
 def gate_words(verdicts: Verdicts) -> str:
     """``gate: FAIL (2)``, with what edge spend comes to where it is known."""
     errors = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error"]
@@ -505,6 +515,7 @@ def _judged(books: Books) -> Json:
 def _candidate(decision: Decision) -> dict[str, Json]:
     books = decision.books
     likely = books.likely if _known(decision) else None
+    weighed = likely is not None and (not has_value(decision.case) or likely.value is not None)
     judged_value = likely is not None and (has_value(decision.case) or isinstance(books.stakes.value, NoValue))
     return {
         "name": decision.case.candidate,
@@ -512,9 +523,9 @@ def _candidate(decision: Decision) -> dict[str, Json]:
         "value_usd_month": (likely.value or 0.0 if isinstance(books.stakes.value, NoValue) else likely.value)
         if likely and judged_value
         else None,
-        "net_usd_month": likely.net if likely else None,
-        "net_low_usd_month": books.net_low if likely else None,
-        "net_high_usd_month": books.net_high if likely else None,
+        "net_usd_month": likely.net if likely and weighed else None,
+        "net_low_usd_month": books.net_low if weighed else None,
+        "net_high_usd_month": books.net_high if weighed else None,
         "p_worth_it": None,
         "basis": books.saved.basis if books.saved else None,
     }

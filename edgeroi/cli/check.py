@@ -42,7 +42,7 @@ def check(
     from edgeroi.cli.scenarios import day_of
     from edgeroi.errors import NoAnswer
     from edgeroi.judging import judge, loaded, today, with_limits
-    from edgeroi.verdict_report import gate_words, verdict_report
+    from edgeroi.verdict_report import unanswered, verdict_report
 
     scenarios, policies = loaded(inputs, set_, policy)
     limited = tuple(with_limits(scenario, on_undecided.value if on_undecided else None) for scenario in scenarios)
@@ -59,4 +59,4 @@ def check(
     if verdicts.gate == "fail":
         raise GateFailed
     if verdicts.gate == "undecided":
-        raise NoAnswer(gate_words(verdicts))
+        raise NoAnswer(unanswered(verdicts))
