@@ -69,7 +69,7 @@ def milliseconds(values: NDArray[np.float64], known: NDArray[np.bool_]) -> Bytes
 def day_texts() -> tuple[bytes, ...]:
     """The dates, as JSON writes them."""
     first = np.datetime64("2026-10-23")
-    return tuple(str(first + day).encode() for day in range(DAYS))
+    return tuple(str(first + np.timedelta64(day, "D")).encode() for day in range(DAYS))
 
 
 def instants(at_ms: NDArray[np.int64]) -> Bytes:
