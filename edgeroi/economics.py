@@ -314,8 +314,8 @@ class Books:
         return self.likely.premium / requests * 1000 if requests and self.likely.premium > 0 else None
 
     def _break_even_requests(self) -> float | None:
-        requests = self.stakes.traffic.requests
-        likely = requests.likely
+        """The volume nearest to the likely one at which net turns, up to six decades away."""
+        likely = self.stakes.traffic.requests.likely
         if not likely:
             return None
         found = (self._turn_of_volume(likely, factor) for factor in (0.1, 10.0))
@@ -324,15 +324,15 @@ class Books:
 
     def _turn_of_volume(self, requests: float, factor: float, decades: int = 6) -> float | None:
         """The nearest volume in one direction at which net turns, as far as the stated servers can carry it."""
+        near = self.likely.net
         for _ in range(decades):
-            ends = sorted((requests, requests * factor))
             try:
-                turn = crossing(self._net_at_volume, ends[0], ends[1])
+                far = self._net_at_volume(requests * factor)
+                if near == 0 or near * far <= 0:
+                    return crossing(self._net_at_volume, *sorted((requests, requests * factor)))
             except EdgeroiError:
                 return None
-            if turn is not None:
-                return turn
-            requests *= factor
+            requests, near = requests * factor, far
         return None
 
     def _net_at_volume(self, requests: float) -> float:
@@ -390,21 +390,29 @@ def _standard_error(losses: Floats, weights: Floats, n: int | None) -> float:
     return math.sqrt(max(0.0, float(weights @ (losses - mean) ** 2)) / n)
 
 
-def crossing(f: Callable[[float], float], low: float, high: float, steps: int = 60) -> float | None:
-    """Where ``f`` changes sign between two positive ends, by halving on a log scale; ``None`` where it does not."""
+def crossing(f: Callable[[float], float], low: float, high: float, *, steps: int = 60) -> float | None:
+    """Where ``f`` changes sign between two ends; ``None`` where it does not.
+
+    False position, the stale end halved (Illinois): a straight line, which net against volume mostly is, takes one step;
+    every third step halves the bracket, so that bends and jumps cannot stall it.
+    """
     at_low, at_high = f(low), f(high)
     if at_low == 0 or at_low * at_high > 0:
         return low if at_low == 0 else None
-    for _ in range(steps):
-        middle = math.sqrt(low * high)
-        if at_low * f(middle) <= 0:
-            high = middle
+    left, right = at_low, at_high
+    for step in range(steps):
+        middle = (low + high) / 2 if step % 3 == 2 else (low * right - high * left) / (right - left)
+        at_middle = f(middle)
+        if at_middle == 0 or high - low <= 1e-12 * high:
+            return middle
+        if at_middle * at_low < 0:
+            high, right, left = middle, at_middle, left / 2
         else:
-            low = middle
-    return math.sqrt(low * high)
+            low, left, right, at_low = middle, at_middle, right / 2, at_middle
+    return (low + high) / 2
 
 
-def first_crossing(f: Callable[[float], float], most: float, steps: int = 60) -> float:
+def first_crossing(f: Callable[[float], float], most: float, steps: int = 34) -> float:
     """The least ``x`` in [0, ``most``] with ``f(x) >= 0``, for an ``f`` that never falls and is not negative at ``most``."""
     low, high = 0.0, most
     for _ in range(steps):
