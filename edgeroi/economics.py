@@ -322,17 +322,19 @@ class Books:
         known = [volume for volume in found if volume is not None]
         return min(known, key=lambda volume: abs(math.log(volume / likely)), default=None)
 
-    def _turn_of_volume(self, requests: float, factor: float, decades: int = 6) -> float | None:
-        """The nearest volume in one direction at which net turns, as far as the stated servers can carry it."""
-        near = self.likely.net
-        for _ in range(decades):
+    def _turn_of_volume(self, requests: float, factor: float, steps: int = 24) -> float | None:
+        """The nearest volume in one direction at which net turns, within six decades and what the stated servers can carry."""
+        here, end = requests, requests * factor**6
+        for _ in range(steps):
+            ends = sorted((here, here * factor))
             try:
-                far = self._net_at_volume(requests * factor)
-                if near == 0 or near * far <= 0:
-                    return crossing(self._net_at_volume, *sorted((requests, requests * factor)))
+                turn = crossing(self._net_at_volume, ends[0], ends[1])
             except EdgeroiError:
-                return None
-            requests, near = requests * factor, far
+                factor = math.sqrt(factor)  # the servers cannot carry that much: go on in smaller steps
+                continue
+            if turn is not None or (here - end) * (requests - end) <= 0:
+                return turn
+            here *= factor
         return None
 
     def _net_at_volume(self, requests: float) -> float:
