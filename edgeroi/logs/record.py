@@ -254,7 +254,9 @@ def _instant_of_number(value: float, unit: str | None, name: str) -> int | Bad:
     unit = unit or epoch_unit(value)
     if unit is None:
         return Bad("out_of_range", f"{name} is too small to be an instant since 1970; a relative clock has no date")
-    at = value * _NS_PER[unit] if type(value) is int else round(value * _NS_PER[unit])
+    whole = int(value)
+    # The fraction on its own: a product of 19 digits would be rounded to 16.
+    at = whole * _NS_PER[unit] + round((value - whole) * _NS_PER[unit])
     return at if _FIRST_NS <= at < _LAST_NS else Bad("out_of_range", f"{name} is not between 1970 and 2200")
 
 
