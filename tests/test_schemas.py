@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,7 +19,11 @@ from edgeroi.histogram import LatencyHistogram
 from edgeroi.profile_report import profile_report
 from edgeroi.renderers import Page, renderer
 from edgeroi.request import REJECT_REASONS, SKIP_REASONS, LineCount, Reject
+from edgeroi.scenario.policies import POLICIES
+from edgeroi.scenario.reading import load_scenario
+from edgeroi.scenario.section import Section
 from edgeroi.workload import FileAccount, Partial, Profile, Sum, Tally
+from edgeroi.yamltree import Listing, Node, Table, read_tree
 
 
 def schema(name: str) -> Mapping[str, Any]:
@@ -133,3 +138,165 @@ def test_an_unknown_schema_is_an_error_with_the_nearest_name() -> None:
     assert {"profile", "compare", "check"} <= set(schema_names())
     with pytest.raises(EdgeroiError, match="did you mean 'profile'"):
         schema_text("profiles")
+
+
+# --- scenarios -------------------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = sorted((ROOT / "scenarios").rglob("*.yaml"))
+
+#: Every section the grammar has; not one anybody would write.
+EVERYTHING = """
+edgeroi: 1
+name: everything
+prices_as_of: 2026-11-22
+horizon: 12 months
+seen_from: gateway
+sampling: 10%
+users_in: {us-east: 60%, eu-west: 40%}
+options:
+  cloud:
+    placement: cloud
+    price: {ref: deepinfra/BAAI/bge-base-en-v1.5, batch: true}
+    log: {file: everything.yaml, where: {placement: edge}, map: {latency_ms: "took:s"}, const: {model: m}, not_error: [-100]}
+  edge:
+    placement: edge
+    price: {input: 0.02 USD/Mtok, output: 0.1 (0.05..0.2) USD/Mtok, request: 0.001 USD/request}
+    rtt: 12 ms
+    round_trips: 1
+    service: {p50: 60 ms, p99.9: 300 ms}
+    cold_start: {share: 1%, adds: 300 ms}
+    fixed: 5 USD/month per account
+    operations: {hours: 2 h/month, rate: 100 USD/h}
+    quality: 0.97
+    capacity: {servers: 4, per_site: 1}
+    egress: {price: 0.09 USD/GB, volume: 50 GB/month}
+    migration: 3000 USD
+    origin_calls: {count: 1, rtt: 40 ms}
+    assume: {why: measured elsewhere, by: dana}
+  fallen: {fallback: {first: edge, then: cloud, after: 500 ms}}
+  hedged: {hedge: {first: edge, then: cloud, after: 500 ms, correlation: 20%}, assume: {why: w, by: b}}
+  cascaded: {cascade: {first: edge, then: cloud, escalated: 20%, judge: 0.001 USD/request}}
+  parted: {split: {edge: 20%, cloud: 80%}}
+  routed: {route: {rules: [{when: {region: eu-west}, to: edge}], otherwise: cloud}}
+workloads:
+  short:
+    now: {price: deepinfra/BAAI/bge-base-en-v1.5, region: us-east}
+    edge: cloudflare/@cf/baai/bge-base-en-v1.5
+    runs_on: edge
+    requests: 10M /month
+    tokens: {input: 100 tok, output: 0 tok}
+    value: {waiting: 5 to 40 USD/h, min_saving_ms: 20 ms, why: w, by: b}
+    needs: {deadline: {p99: 200 ms}, residency: none, offline: false, min_quality: 0.95}
+    felt: {share: 10%, ms: 50 ms}
+    where: {workload: search}
+  linear:
+    options: [cloud, edge]
+    baseline: cloud
+    judge: e2e
+    part_of: 640 ms
+    users: people
+    value: {linear_time: {waiting: 15 (5..40) USD/h, blocked: 30%, min_saving: 20 ms}}
+  brief: {options: [cloud, edge], value: {waiting: 5 USD/h, min_saving: 20 ms}}
+  long: {options: [cloud, edge], value: {linear_time: {waiting: 5 USD/h, min_saving_ms: 20 ms}}}
+  late: {options: [cloud, edge], value: {deadline: {limit: 200 ms, per_miss: 0.01 USD/miss, hinge: per_second}}}
+  elastic: {options: [cloud, edge], value: {elasticity: {table: google2009, margin: 0.02 USD/request, accept_weak_evidence: true}}}
+  nothing: {options: [cloud, edge], value: none, quality_value: 0.001 USD/request}
+check:
+  materiality: 50 USD/month or 5%
+  edge_from: 0.90
+  waivers: [{rule: edge-net, workload: short, why: w, by: b, expires: 2027-01-31}]
+"""
+
+
+def plain(node: Node) -> Any:
+    """A tree as a JSON Schema validator takes it."""
+    match node:
+        case Table():
+            return {key.text: plain(value) for key, value in node.entries}
+        case Listing():
+            return [plain(item) for item in node.items]
+    return json.loads(node.text) if node.kind in ("number", "boolean") else None if node.kind == "null" else node.text
+
+
+@pytest.fixture
+def everything(tmp_path: Path) -> Path:
+    (tmp_path / "everything.yaml").write_text(EVERYTHING)
+    return tmp_path / "everything.yaml"
+
+
+def labelled(path: str, taken: set[str]) -> tuple[str, set[str]]:
+    """What the schema calls the section at a path of the parser, and its keys."""
+    last = path.rpartition(".")[2]
+    if "placement" in taken and last != "where":
+        return "*.option", taken - set(POLICIES)
+    if taken & set(POLICIES):
+        return "*.policy", taken
+    if ".value." in path:
+        return f"*.value.{last}", taken
+    if last == "log" or path in ("", "check", "check.waivers"):
+        return "log" if last == "log" else path, taken
+    return ("workloads.*" if path.count(".") == 1 and path.startswith("workloads.") else f"*.{last}"), taken
+
+
+def parsers_keys(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """The keys the parser asks for, by section, told by the parser itself."""
+    asked: dict[str, set[str]] = {}
+    close = Section.close
+
+    def recording(self: Section, hints: Mapping[str, str] | None = None) -> None:
+        label, keys = labelled(self.path, set(self.taken))
+        asked.setdefault(label, set()).update(keys)
+        close(self, hints)
+
+    monkeypatch.setattr(Section, "close", recording)
+    load_scenario(path)
+    return asked
+
+
+def schemas_keys(node: object, found: dict[str, set[str]]) -> dict[str, set[str]]:
+    if isinstance(node, dict):
+        if "$comment" in node:
+            found.setdefault(node["$comment"], set()).update(node["properties"])
+        for inner in node.values():
+            schemas_keys(inner, found)
+    elif isinstance(node, list):
+        for inner in node:
+            schemas_keys(inner, found)
+    return found
+
+
+def test_the_schema_of_scenarios_has_the_parser_s_keys_section_by_section(everything: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parsers_keys(everything, monkeypatch) == schemas_keys(schema("scenario"), {})
+
+
+def test_a_scenario_with_everything_in_it_is_valid(everything: Path) -> None:
+    assert broken_by("scenario", plain(read_tree(everything))) == []
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_scenario_is_valid(path: Path) -> None:
+    assert broken_by("scenario", plain(read_tree(path))) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("runs_on: edge", "run_on: edge"),
+        ("seen_from: gateway", "seen_from: moon"),
+        ("edgeroi: 1", "edgeroi: 2"),
+        ("    placement: cloud\n", ""),
+        ("cloudflare/@cf/baai/bge-base-en-v1.5", "bge"),
+        ("{share: 1%, adds: 300 ms}", "{share: 1%}"),
+        ("rule: edge-net", "rule: edge_net"),
+        ("prices_as_of: 2026-11-22", "prices_as_of: [2026]"),
+        ("p99.9: 300 ms", "worst: 300 ms"),
+    ],
+)
+def test_a_broken_scenario_is_found(tmp_path: Path, right: str, wrong: str) -> None:
+    assert right in EVERYTHING
+    (tmp_path / "everything.yaml").write_text(EVERYTHING.replace(right, wrong, 1))
+    tree = read_tree(tmp_path / "everything.yaml")
+    assert broken_by("scenario", plain(tree)) != []
+    with pytest.raises(EdgeroiError):
+        load_scenario(tmp_path / "everything.yaml")
