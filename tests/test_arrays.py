@@ -68,6 +68,14 @@ def test_a_broken_element_costs_only_itself(tmp_path, body, reason):
     assert (profile.rejects[0].line, profile.rejects[0].reason) == (5, reason)  # "[", three lines of the first, then the second's {
 
 
+def test_objects_inside_a_broken_element_are_not_taken_for_elements(tmp_path):
+    records = [{"latency_ms": at, "messages": [{"latency_ms": 1}, {"latency_ms": 2}]} for at in range(3)]
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps(records, indent=2).replace('"latency_ms": 1,\n    "messages"', '"latency_ms: 1,\n    "messages"', 1))
+    profile = read_logs([log], reading())
+    assert (profile.lines.profiled, profile.lines.rejected) == (2, {"bad_json": 1})
+
+
 @pytest.mark.parametrize(
     ("text", "reasons"),
     [

@@ -98,6 +98,12 @@ def test_a_quote_out_of_place_costs_one_line(tmp_path, line, why):
     assert profile.lines.balanced
 
 
+def test_two_quotes_out_of_place_cost_their_two_lines_and_none_between(tmp_path):
+    profile = profiled(tmp_path, 'latency_ms,b\n1,"x\n2,y\n3,z"w\n4,v\n5,"u\n6,t\n7,"s"\n')
+    assert (profile.lines.profiled, profile.lines.rejected) == (4, {"bad_quote": 3})
+    assert [reject.line for reject in profile.rejects] == [2, 4, 6]
+
+
 def test_a_quoted_newline_is_legal_and_lines_below_keep_their_numbers(tmp_path):
     profile = profiled(tmp_path, 'latency_ms,b\n1,"two\nlines, and ""quotes"""\n\n2,x\nbad,x\n')
     assert (profile.lines.read, profile.lines.blank, profile.lines.profiled) == (5, 1, 2)  # header, 3 records, 1 blank

@@ -127,6 +127,11 @@ def test_a_cost_of_zero_is_unknown():
     assert canonical(spend_row())["cost_usd"] == 0.002
 
 
+def test_a_cost_of_zero_is_unknown_a_column_at_a_time_too(tmp_path):
+    told = profiled(tmp_path, payload(response_cost=0.0), payload(response_cost=0), payload(response_cost=0.5)).total.sums["cost_usd"]
+    assert (told.total, told.n) == (5 * 10**11, 1)
+
+
 def test_no_tokens_at_all_are_unknown_but_an_embedding_writes_none():
     uncounted = canonical(payload(prompt_tokens=0, completion_tokens=0))
     assert (uncounted["input_tokens"], uncounted["output_tokens"]) == (None, None)
