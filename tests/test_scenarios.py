@@ -1,0 +1,160 @@
+"""The shipped scenarios: each lints, gives the verdict its table states, and between them every verdict occurs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from judged import TODAY, judged
+
+from edgeroi.linting import lint_files
+from edgeroi.verdict import Decision, Verdict
+from edgeroi.verdict_report import WORDS
+
+FOLDER = Path(__file__).parents[1] / "scenarios"
+README = (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def rows(width: int) -> list[list[str]]:
+    """The rows of the README's tables with so many columns, headers left out."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in README.splitlines() if line.startswith("|")]
+    return [row for row in cells if len(row) == width and row[0] != "file" and not row[0].startswith("---")]
+
+
+def stated() -> list[tuple[str, str, str]]:
+    """File, workload and verdict of every line; a file's name stands on its first."""
+    found, file = [], ""
+    for name, workload, _, verdict in rows(4):
+        file = name.strip("`") or file
+        found.append((file, workload, verdict))
+    return found
+
+
+@cache
+def decided(file: str) -> dict[str, Decision]:
+    return {decision.case.workload: decision for decision in judged(FOLDER / file).decisions}
+
+
+@pytest.mark.parametrize(("file", "workload", "verdict"), stated())
+def test_each_gives_the_verdict_its_table_states(file: str, workload: str, verdict: str) -> None:
+    assert WORDS[decided(file)[workload].verdict][0] == verdict
+
+
+def test_the_tables_list_every_file_and_workload() -> None:
+    listed = {(file, workload) for file, workload, _ in stated()}
+    there = {(path.name, workload) for path in FOLDER.glob("*.yaml") for workload in decided(path.name)}
+    assert listed == there
+    assert {row[0].strip("`") for row in rows(3)} == {f"gate/{path.name}" for path in (FOLDER / "gate").glob("*.yaml")}
+
+
+def test_every_verdict_occurs() -> None:
+    assert {decision.verdict for path in FOLDER.glob("*.yaml") for decision in decided(path.name).values()} == set(get_args(Verdict))
+
+
+def test_all_lint_without_an_error() -> None:
+    found = lint_files([FOLDER], TODAY)
+    assert found.errors == 0
+    assert {finding.rule for finding in found.findings} <= {"low-confidence"}
+
+
+def test_each_states_its_day_and_says_its_verdict_in_a_comment() -> None:
+    for path in FOLDER.glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        comments = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+        assert "prices_as_of: 2026-11-22" in text
+        assert all(WORDS[decision.verdict][0] in comments for decision in decided(path.name).values()), path.name
+
+
+@pytest.mark.parametrize(("file", "exit_status"), [(row[0].strip("`"), int(row[2])) for row in rows(3)])
+def test_the_gate_ends_as_stated(file: str, exit_status: int) -> None:
+    ran = subprocess.run([sys.executable, "-m", "edgeroi", "check", str(FOLDER / file)], capture_output=True, text=True, check=False)
+    assert ran.returncode == exit_status, ran.stderr
+
+
+def test_a_whole_folder_in_one_call() -> None:
+    ran = subprocess.run([sys.executable, "-m", "edgeroi", "compare", str(FOLDER)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("net (low..high)") == len(list(FOLDER.rglob("*.yaml")))
+
+
+# ---- the article -------------------------------------------------------------------------------------------------------------
+
+#: 10 M requests of 100 tokens at 0.20 and 0.001 USD/Mtok; and at deepinfra's 0.005 against 6,058 neurons/Mtok at 0.011 per 1,000.
+SAID = 1000 * 0.20 - 1000 * 0.001
+REAL = (1000 * 6058 - 10_000 * 730 / 24) / 1000 * 0.011 - 1000 * 0.005
+LINEAR = 10_000_000 * 150 / 3_600_000 * 15
+ARTICLE = {
+    "claim": 10_000_000 * 150 / 3_600_000 * 100 - SAID,
+    "none": -SAID,
+    "linear": LINEAR - SAID,
+    "deadline": 10_000_000 * 0.005 * 0.001 - SAID,
+    "elasticity": 10_000_000 * 0.00245 * 0.001 - SAID,
+    "stage": -SAID,
+    "real-none": -REAL,
+    "real-linear": LINEAR - REAL,
+    "real-deadline": 50 - REAL,
+    "real-elasticity": 24.5 - REAL,
+    "real-elasticity-1c": 245 - REAL,
+    "real-stage": -REAL,
+}
+
+
+@pytest.mark.parametrize("workload", ARTICLE)
+def test_the_article_corrected(workload: str) -> None:
+    assert decided("article-embedding.yaml")[workload].books.likely.net == pytest.approx(ARTICLE[workload], abs=0.005)
+
+
+def test_the_figures_in_the_articles_comment() -> None:
+    """The corrected column says what the scenario gives."""
+    text = (FOLDER / "article-embedding.yaml").read_text(encoding="utf-8")
+    claim = decided("article-embedding.yaml")["claim"].books
+    said = [f"${claim.likely.premium:,.2f}", f"${claim.likely.value:,.2f}", f"+${claim.likely.net:,.2f}", "$1.99 (code)", "$41,667 (code)"]
+    assert [figure for figure in said if figure not in text] == []
+    assert re.search(r"\$0\.478 for an hour", text)
+    assert claim.break_even["waiting_usd_per_hour"] == pytest.approx(0.478, abs=0.0005)
+
+
+# ---- the evidence behind the verdicts ------------------------------------------------------------------------------------------
+
+
+def test_the_chatbot_is_judged_by_its_best_case() -> None:
+    found = decided("chatbot-70b.yaml")["assistant"]
+    assert (found.books.candidate.best_case, found.books.candidate.measured) == (True, False)
+    assert found.reason.startswith("even the best case loses")
+    assert found.books.net_high < 0
+
+
+def test_the_users_leg_that_a_gateway_does_not_see_is_added_and_taken_away() -> None:
+    """us-east to us-east 15.5 ms, eu-west to us-east 83, ap-south to us-east 234: a mean of 57.6 ms, and no more can be saved."""
+    found = decided("chatbot-70b.yaml")["assistant"].books.saved
+    assert found is not None
+    assert found.mean == pytest.approx(0.6 * 15.5 + 0.3 * 83 + 0.1 * 234, abs=0.01)
+
+
+def test_suggest_rests_on_two_measurements_and_its_misses() -> None:
+    """Counted in the logs: 552 of 600 cloud requests and 104 of 600 edge requests take more than 100 ms."""
+    found = decided("embedding-measured.yaml")["suggest"].books
+    assert found.candidate.measured
+    assert found.baseline.measured
+    late = {side: late_in(side, 100.0) for side in ("cloud", "edge")}
+    assert found.likely.value == pytest.approx(10_000_000 * (late["cloud"] - late["edge"]) * 0.0001, rel=1e-6)
+
+
+def late_in(side: str, limit_ms: float) -> float:
+    """The share of a sample log's requests that take longer, counted line by line."""
+    text = (FOLDER.parent / "sample_logs" / f"embedding-{side}.jsonl").read_text(encoding="utf-8")
+    found = [float(ms) for ms in re.findall(r'"latency_ms":([\d.]+)', text)]
+    return sum(ms > limit_ms for ms in found) / len(found)
+
+
+def test_the_voice_deadline_is_met_by_the_edge_alone() -> None:
+    case = decided("voice.yaml")["voice"].case
+    from edgeroi.verdict import needs_of
+
+    met = {name: needs_of(case, option)["p95 < 800 ms"] for name, option in case.options.items()}
+    assert met == {"cloud": "misses", "regional": "misses", "edge": "meets"}
