@@ -144,9 +144,9 @@ def _inputs(sources: Sequence[Source], reading: Reading) -> tuple[tuple[_Input, 
 
 def _input(source: Source, reading: Reading) -> _Input:
     if source.bytes is None:
-        raw = _once_only(source)
-        first = raw.read(HEAD_BYTES)
-        head = _head(opened(io.BufferedReader(Prefixed(first, raw)), first), source)
+        first = _once_only(source).read(HEAD_BYTES + 1)
+        head = _head(opened(io.BytesIO(first), first), source)
+        head = replace(head, whole=head.whole and len(first) <= HEAD_BYTES)
         return _as_detected(source, reading, head, compression_of(first) is not None, first)
     try:
         with Path(source.path).open("rb") as raw:
@@ -642,11 +642,10 @@ def _account(run: _Run, place: int, moved: int) -> FileAccount:
     if moved:
         skipped = {**lines.skipped, "other_record": lines.skipped.get("other_record", 0) + moved}
         lines = replace(lines, profiled=lines.profiled - moved, skipped=dict(sorted(skipped.items())))
-    lines = replace(lines, read=sum(part.read for part in parts))
-    damage = next((str(part.damage) for part in parts if part.damage), None)
-    wanted = sum(task.file == place for task in run.tasks)
-    if damage is None and (len(parts) < wanted or not all(part.whole for part in parts)):
-        damage = "interrupted"
+    whole = len(parts) == sum(task.file == place for task in run.tasks) and all(part.whole for part in parts)
+    # A line may start in one range and end in the next, so newlines say how many lines there are only once all are counted.
+    lines = replace(lines, read=sum(part.read if whole else part.owned for part in parts))
+    damage = next((str(part.damage) for part in parts if part.damage), None if whole else "interrupted")
     return FileAccount(
         path=input.source.path,
         bytes=sum(part.bytes for part in parts),
