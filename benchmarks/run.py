@@ -190,12 +190,11 @@ def table(racers: list[Contender], size: float, n: int, runs: int) -> list[str]:
     ]
 
 
-def start_up(runs: int, scenario: Path | None) -> list[str]:
+def start_up(runs: int, scenario: Path) -> list[str]:
     """The processor time of commands that read no log, beside the least that a command line with these libraries takes."""
     commands = {"`python -c 'import typer, rich.console'`": [sys.executable, "-c", "import typer, rich.console"]}
     commands["`edgeroi --help`"] = [str(EDGEROI), "--help"]
-    if scenario:
-        commands[f"`edgeroi compare {scenario}`"] = [str(EDGEROI), "compare", str(scenario)]
+    commands[f"`edgeroi compare {scenario}`"] = [str(EDGEROI), "compare", str(scenario)]
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for turn in range(runs + 1):
         for name, command in commands.items():
@@ -235,7 +234,7 @@ def main() -> None:
     parser.add_argument("--size", type=float, action="append", metavar="GB", help="may be repeated; 1 unless given")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where the logs are kept from run to run; a temporary folder unless given")
-    parser.add_argument("--scenario", type=Path, help="a scenario without logs, for the start-up of compare")
+    parser.add_argument("--scenario", type=Path, default=Path("scenarios/article-embedding.yaml"), help="one without logs")
     parser.add_argument("--write", action="store_true", help="put the results into benchmarks/README.md")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="edgeroi-bench-"))
