@@ -226,9 +226,14 @@ class _Gathering:
         stated = self.spec.tokens
         tokens = {"input": stated.input, "output": stated.output, "cached": stated.cached, "cache_write": stated.cache_write}
         columns = {"input": "input_tokens", "output": "output_tokens", "cached": "cached_tokens", "cache_write": "cache_write_tokens"}
-        measured = rows or self.option_rows(self.spec.options[self.spec.baseline])
+        measured = rows or self._any_option_rows()
         told = {part: self._tokens(measured, columns[part], tokens[part]) for part in tokens}
         return Traffic(requests, told["input"], told["output"], told["cached"], told["cache_write"]), unknown
+
+    def _any_option_rows(self) -> Tally | None:
+        """Requests measured at an option, the baseline's first: all options are asked the same."""
+        specs = sorted(self.spec.options.values(), key=lambda spec: spec.name != self.spec.baseline)
+        return next((rows for spec in specs if (rows := self.option_rows(spec))), None)
 
     def _tokens(self, rows: Tally | None, column: str, stated: Range | None) -> Range | None:
         measured = rows.mean(column) if rows else None

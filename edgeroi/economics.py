@@ -353,9 +353,11 @@ class Books:
         def worth(saving: float) -> float:
             return self._worth(model, before, before.shifted(-saving), _NOWHERE)
 
-        most = float(before.values_ms[-1]) if needed > 0 else float(MS_PER_HOUR)
+        most = float(before.values_ms[-1])
         if needed > 0:
             return first_crossing(lambda saving: worth(saving) - needed, most) if worth(most) >= needed else None
+        while worth(-most) > needed and most < MS_PER_HOUR:
+            most *= 2
         return -first_crossing(lambda slower: needed - worth(-slower), most) if worth(-most) <= needed else None
 
     def _break_even_price(self) -> float | None:

@@ -97,7 +97,9 @@ def test_stated_neurons_have_no_allowance(tmp_path: Path) -> None:
     assert float(priced(tmp_path, edge).books.candidate_cost.usd_month) == pytest.approx(66.638)
 
 
-@pytest.mark.parametrize(("mtok", "busy", "usd_per_mtok"), [(6570, "100.0 %", 0.27778), (3285, "50.0 %", 0.55556), (657, "10.0 %", 2.77778)])
+@pytest.mark.parametrize(
+    ("mtok", "busy", "usd_per_mtok"), [(6570, "100.0 %", 0.27778), (3285, "50.0 %", 0.55556), (657, "10.0 %", 2.77778)]
+)
 def test_a_gpu_costs_by_how_busy_the_load_keeps_it(tmp_path: Path, mtok: int, busy: str, usd_per_mtok: float) -> None:
     """2,500 tok/s x 730 h are 6,570 Mtok a month; 2.50 USD/h are 1,825 USD, whatever of it is used."""
     traffic = f"requests: {mtok}k /month\n    tokens: {{input: 1000 tok, output: 0 tok}}"
@@ -132,7 +134,11 @@ def test_cached_tokens_pay_their_own_rate(tmp_path: Path) -> None:
     price = "{placement: edge, price: {input: 3 USD/Mtok, cached: 0.30 USD/Mtok, output: 15 USD/Mtok}}"
     cached = priced(tmp_path, price, "requests: 1k /month\n    tokens: {input: 10000 tok, cached: 8000 tok, output: 500 tok}")
     plain = priced(tmp_path, price, "requests: 1k /month\n    tokens: {input: 10000 tok, output: 500 tok}")
-    assert float(cached.books.candidate_cost.usd_month) == pytest.approx(15.9) == pytest.approx(1000 * (2000 * 3 + 8000 * 0.3 + 500 * 15) / 1e6)
+    assert (
+        float(cached.books.candidate_cost.usd_month)
+        == pytest.approx(15.9)
+        == pytest.approx(1000 * (2000 * 3 + 8000 * 0.3 + 500 * 15) / 1e6)
+    )
     assert float(plain.books.candidate_cost.usd_month) == pytest.approx(37.5)
 
 
