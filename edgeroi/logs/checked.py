@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,45 +49,94 @@ class Columns:
 def columns_of(records: Sequence[Any], kind: RecordType, reading: Reading, paths: dict[str, Path]) -> Columns:
     """The records as columns; ``paths`` says where each column is found."""
     n = len(records)
-    odd, failed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    numbers: dict[str, Floats] = {}
-    labels: dict[str, Labels] = {}
-    instants: Ints | None = None
+    found = _Found(np.zeros(n, np.bool_), np.zeros(n, np.bool_))
     for column in reading.columns:
-        what = COLUMNS[column]
-        if what in ("label", "status", "error", "instant"):
-            values = None if _unlooked(column, what, reading) else kind.column(paths[column], records)
-            if values is None:
-                odd |= column in reading.needed and paths[column] not in kind.places
-                continue
-            if column in reading.needed:
-                odd |= np.fromiter((value is None for value in values), np.bool_, n)
-            if what == "instant":
-                mapped = reading.fields.get(column)
-                instants, bad = instants_of(values, mapped.unit if mapped else None)
-                odd |= bad
-            elif what == "label":
-                labels[column] = _labels(values, column in reading.needed)
-            else:
-                failed |= _failures(values, what, reading, odd)
-                if column in reading.by:
-                    labels[column] = _labels([None if value is None else error_text(value) for value in values], False)
-            continue
-        told = kind.numbers(paths[column], records)
-        if told is None:
-            odd |= column in reading.needed
-            continue
-        unknown = np.isnan(told)
-        odd |= ~(_in_range(what, told, reading.scale(column)) | unknown)
-        if column in reading.needed:
-            odd |= unknown
-        numbers[column] = told * reading.scale(column) if what == "duration" else told
-    return _counted(numbers, labels, instants, failed, odd, reading)
+        path = paths[column]
+        if not kind.told(path):
+            found.odd |= column in reading.needed
+        elif COLUMNS[column] == "instant":
+            _take_instants(found, [None if value is kind.unset else value for value in kind.values(path, records)], column, reading)
+        elif COLUMNS[column] in ("label", "status", "error"):
+            _take_words(found, kind, path, records, column, reading)
+        else:
+            numbers = kind.numbers(path, records)
+            assert numbers is not None
+            _take_numbers(found, numbers, column, reading)
+    return _counted(found, reading)
 
 
-def _unlooked(column: str, what: str, reading: Reading) -> bool:
-    """Labels that are neither grouped by nor required are typed by the decoder, and that is all."""
-    return what == "label" and column not in reading.by and column not in reading.needed
+@dataclass(slots=True)
+class _Found:
+    """Columns while they are gathered."""
+
+    odd: Bools
+    failed: Bools
+    numbers: dict[str, Floats] = field(default_factory=dict)
+    labels: dict[str, Labels] = field(default_factory=dict)
+    instants: Ints | None = None
+
+
+def _take_instants(found: _Found, values: Sequence[Any], column: str, reading: Reading) -> None:
+    mapped = reading.fields.get(column)
+    found.instants, bad = instants_of(values, mapped.unit if mapped else None)
+    found.odd |= bad
+    if column in reading.needed:
+        found.odd |= found.instants == NO_INSTANT
+
+
+def _take_numbers(found: _Found, told: Floats, column: str, reading: Reading) -> None:
+    what, scale, unknown = COLUMNS[column], reading.scale(column), np.isnan(told)
+    found.odd |= ~(_in_range(what, told, scale) | unknown)
+    if column in reading.needed:
+        found.odd |= unknown
+    found.numbers[column] = told if scale == 1.0 else told * scale
+
+
+def _take_words(found: _Found, kind: RecordType, path: Path, records: Sequence[Any], column: str, reading: Reading) -> None:
+    what, needed = COLUMNS[column], column in reading.needed
+    if what == "label" and not needed and column not in reading.by:
+        return  # neither grouped by nor required: the decoder has seen that it is text, and that is all
+    codes = _Codes({None: -1, kind.unset: -1})
+    codes.unknown = len(codes)
+    coded = np.fromiter(map(codes.__getitem__, kind.values(path, records)), np.int32, len(records))
+    values = list(codes)[codes.unknown :]
+    if needed:
+        found.odd |= coded == -1
+    if what != "label":
+        judged = [_failure(what, value, reading) for value in values]
+        # The last place stands for unknown, whose code is -1.
+        found.odd |= np.array([*(failed is None for failed in judged), False])[coded]
+        found.failed |= np.array([*(bool(failed) for failed in judged), False])[coded]
+    if column in reading.by:
+        found.labels[column] = _labels(coded, values)
+
+
+def _failure(what: str, value: Any, reading: Reading) -> bool | None:
+    if what == "status":
+        failed = status_failed(value)
+        return failed and str(value) not in reading.not_error
+    text = error_text(value)
+    return None if text is None else bool(text) and text not in reading.not_error
+
+
+class _Codes(dict[Any, int]):
+    """A code for each value, in order of first appearance after those it began with."""
+
+    unknown = 0
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = code = len(self) - self.unknown
+        return code
+
+
+def _labels(coded: NDArray[np.int32], values: Sequence[Any]) -> Labels:
+    """Codes and their texts; the empty text is unknown."""
+    names = [error_text(value) or "" for value in values]
+    if "" in names:
+        places = np.arange(len(names) + 1, dtype=np.int32)
+        places[[place for place, name in enumerate(names) if not name] + [-1]] = -1
+        coded = places[coded]
+    return Labels(coded, tuple(names))
 
 
 def _in_range(what: str, told: Floats, scale: float) -> Bools:
@@ -102,18 +151,17 @@ def _in_range(what: str, told: Floats, scale: float) -> Bools:
     return np.ones(told.size, np.bool_)
 
 
-def _counted(
-    numbers: dict[str, Floats], labels: dict[str, Labels], instants: Ints | None, failed: Bools, odd: Bools, reading: Reading
-) -> Columns:
-    latency = numbers.get("latency_ms")
+def _counted(found: _Found, reading: Reading) -> Columns:
+    """What only all columns together can tell: whether latency may be unknown, and whether a cache answered."""
+    odd, failed, latency = found.odd, found.failed, found.numbers.get("latency_ms")
     if latency is not None:
         latency[failed & (latency == 0)] = np.nan
     if "latency_ms" not in reading.const:
         odd |= ~failed & (np.isnan(latency) if latency is not None else True)
-    hit = numbers.pop("cache_hit", np.zeros(odd.size)) == 1
+    hit = found.numbers.pop("cache_hit", np.zeros(odd.size)) == 1
     keep = ~odd & ~hit
     n = int(np.count_nonzero(keep))
-    batch = Batch(n, failed, numbers, {column: label for column, label in labels.items() if column in reading.by}, instants)
+    batch = Batch(n, failed, found.numbers, found.labels, found.instants)
     return Columns(batch if n == odd.size else _rows(batch, keep, n), np.flatnonzero(odd), int(np.count_nonzero(hit & ~odd)))
 
 
@@ -121,42 +169,6 @@ def _rows(batch: Batch, keep: Bools, n: int) -> Batch:
     numbers = {column: values[keep] for column, values in batch.numbers.items()}
     labels = {column: Labels(label.codes[keep], label.names) for column, label in batch.labels.items()}
     return Batch(n, batch.failed[keep], numbers, labels, None if batch.instants is None else batch.instants[keep])
-
-
-class _Codes(dict[Any, int]):
-    """A code for each value, in order of first appearance."""
-
-    def __missing__(self, value: Any) -> int:
-        self[value] = code = len(self) - self.unknown
-        return code
-
-    unknown = 0
-
-
-def _labels(values: Sequence[Any], empty_counts: bool) -> Labels:
-    codes = _Codes({None: -1} if empty_counts else {None: -1, "": -1})
-    codes.unknown = len(codes)
-    coded = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
-    return Labels(coded, tuple(map(str, list(codes)[codes.unknown :])))
-
-
-def _failures(values: Sequence[Any], what: str, reading: Reading, odd: Bools) -> Bools:
-    """Which rows failed by their status or error; rows whose status is none are marked odd."""
-    codes = _Codes()
-    coded = np.fromiter(map(codes.__getitem__, values), np.int64, len(values))
-    told = list(map(_status_failure if what == "status" else _error_failure, codes, [reading] * len(codes)))
-    odd |= np.array([failed is None for failed in told])[coded]
-    return np.array([bool(failed) for failed in told])[coded]
-
-
-def _status_failure(value: Any, reading: Reading) -> bool | None:
-    failed = False if value is None else status_failed(value)
-    return failed and str(value) not in reading.not_error
-
-
-def _error_failure(value: Any, reading: Reading) -> bool | None:
-    text = "" if value is None else error_text(value)
-    return None if text is None else bool(text) and text not in reading.not_error
 
 
 def instants_of(values: Sequence[Any], unit: str | None) -> tuple[Ints, Bools]:

@@ -168,7 +168,7 @@ def _label(request: Request, column: str, value: object, reading: Reading) -> Ba
         value = str(value)
     if type(value) is not str:
         return _wrong(column, value, "text", reading)
-    if value or column in reading.needed:
+    if value:
         request.labels[column] = value
     return None
 

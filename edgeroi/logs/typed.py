@@ -9,7 +9,7 @@ Whatever does not pass is for the exact way, a few lines at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import attrgetter, is_
@@ -56,22 +56,22 @@ class RecordType:
         unset = sum(sum(map(is_, map(attrgetter(name), records), repeat(self.unset))) for name in self.optional)
         return len(records) * (self.always + len(self.optional)) - unset
 
-    def column(self, path: Path, records: Sequence[Any]) -> list[Any] | None:
-        """What the records say at a path, unset as ``None``; ``None`` where no record was ever seen to have it."""
-        if path not in self.places:
-            return None
-        values = list(map(attrgetter(self.places[path]), records))
-        if self.places[path] in self.optional:
-            values = [None if value is self.unset else value for value in values]
-        return values
+    def told(self, path: Path) -> bool:
+        """Whether any record was ever seen to have it."""
+        return path in self.places
+
+    def values(self, path: Path, records: Sequence[Any]) -> Iterator[Any]:
+        """What the records say at a path that is told; ``unset`` where a key is not there."""
+        return map(attrgetter(self.places[path]), records)
 
     def numbers(self, path: Path, records: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-        """The same as doubles, NaN where unknown."""
+        """The same as doubles, NaN where unknown; ``None`` where no record was ever seen to have it."""
         if path not in self.places:
             return None
+        values = self.values(path, records)
         if self.places[path] in self.optional:
-            return np.array(self.column(path, records), np.float64)
-        return np.fromiter(map(attrgetter(self.places[path]), records), np.float64, len(records))
+            values = (None if value is self.unset else value for value in values)
+        return np.fromiter(values, np.float64, len(records))
 
 
 def _one_object_a_line(text: bytes, lines: int) -> bool:
