@@ -5,11 +5,20 @@ An instant with a zone is one, one without is rejected; a duration type says its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeroi.logs.checked import columns_of
+from edgeroi.logs.format import Chunk
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
+from edgeroi.logs.typed import RecordType
+from edgeroi.request import COLUMNS, Batch, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,20 +80,103 @@ def source_of(column: str, reading: Reading, names: Sequence[str]) -> tuple[str,
     return (path[0], path[1:]) if path[0] in names and len(path) > 1 else None
 
 
-def take_rows(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: int) -> None:
-    """Judge ``rows`` records whose values stand side by side in columns."""
-    for number, values in enumerate(_rows(columns, rows), 1):
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a record stands, and what of it is shown when it is rejected."""
+
+    line: int
+    raw: bytes
+
+
+def take_rows(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> Batch | None:
+    """Judge records whose raw values stand side by side: those in order a column at a time, the others one by one.
+
+    The requests of the former are returned; those of the latter are in ``intake``, with every reject and skip.
+    """
+    quick = _in_order(columns, len(rows), intake.reading)
+    if not quick.size:
+        _take_each(intake, columns, rows, range(len(rows)))
+        return None
+    whole = quick.size == len(rows)
+    part = columns if whole else {column: [values[row] for row in quick.tolist()] for column, values in columns.items()}
+    paths: dict[str, tuple[str, ...]] = {column: (column,) for column in intake.reading.columns}
+    told = columns_of(range(quick.size), SideBySide(None, {paths[c]: c for c in part}, 0, (), None, part), intake.reading, paths)
+    if told.cache_hits:
+        intake.skipped["cache_hit"] += told.cache_hits
+    left = np.ones(len(rows), np.bool_)
+    left[quick] = False
+    left[quick[told.odd]] = True
+    _take_each(intake, columns, rows, np.flatnonzero(left).tolist())
+    return told.batch
+
+
+def with_batch(chunk: Chunk, batch: Batch | None) -> Chunk:
+    """The chunk with the requests of a batch too."""
+    if batch is None or not batch.n:
+        return chunk
+    batches = [one for one in (batch, chunk.batch) if one is not None and one.n]
+    return replace(chunk, lines=replace(chunk.lines, profiled=chunk.lines.profiled + batch.n), batch=joined(batches))
+
+
+@dataclass(frozen=True)
+class SideBySide(RecordType):
+    """Values that stand in columns already, where records would have them."""
+
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def values(self, path: tuple[str, ...], records: Sequence[Any]) -> Iterator[Any]:
+        """The column's values, ``None`` where unknown."""
+        return iter(self.columns[path[0]])
+
+    def numbers(self, path: tuple[str, ...], records: Sequence[Any]) -> NDArray[np.float64] | None:
+        """The same as doubles, NaN where unknown."""
+        return np.array(self.columns[path[0]], np.float64) if path[0] in self.columns else None
+
+
+#: The types of a kind's values that are checked a column at a time; of other kinds, numbers.
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "label": (str, NoneType),
+    "flag": (bool, NoneType),
+    "instant": (str, int, float, NoneType),
+    "status": (str, int, NoneType),
+    "error": (str, int, float, NoneType),
+}
+_NUMBERS = (int, float, NoneType)
+#: Whole numbers beyond are judged one by one.
+_MOST = 2**62
+
+
+def _in_order(columns: Mapping[str, Sequence[Any]], rows: int, reading: Reading) -> NDArray[np.intp]:
+    """The rows whose values all have a type that their column's kind may have, and whose numbers are numbers."""
+    good = np.full(rows, not any(COLUMNS[column] in ("flag", "count") for column in reading.by))
+    for column, values in columns.items():
+        types = _TYPES.get(COLUMNS[column], _NUMBERS)
+        if not set(map(type, values)) <= set(types):
+            good &= np.fromiter((type(value) in types for value in values), np.bool_, rows)
+        if types is _NUMBERS and not _are_numbers(values):
+            good &= np.fromiter((value is None or (type(value) in types and -_MOST < value < _MOST) for value in values), np.bool_, rows)
+    return np.flatnonzero(good)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    """Whether all are numbers a double can hold or unknown: what is not a number (NaN) is not unknown."""
+    try:
+        told = np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return int(np.count_nonzero(np.isnan(told))) == values.count(None)
+
+
+def _take_each(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: Sequence[Row], which: Iterable[int]) -> None:
+    for row in which:
+        values = {column: told[row] for column, told in columns.items()}
         bad = next((value for value in values.values() if isinstance(value, Bad)), None)
-        raw = f"record {number}".encode()
         if bad is not None:
-            intake.reject(number, bad.reason, bad.detail, raw)
+            intake.reject(rows[row].line, bad.reason, bad.detail, rows[row].raw)
         else:
-            intake.record(values, number, raw)
+            intake.record(values, rows[row].line, rows[row].raw)
 
 
-def _rows(columns: Mapping[str, Sequence[Any]], rows: int) -> Iterator[dict[str, Any]]:
-    names = tuple(columns)
-    if not names:
-        yield from ({} for _ in range(rows))
-    for values in zip(*columns.values(), strict=True):
-        yield dict(zip(names, values, strict=True))
+def numbered(rows: int) -> tuple[Row, ...]:
+    """Records that have no text of their own, numbered from 1."""
+    return tuple(Row(number, f"record {number}".encode()) for number in range(1, rows + 1))

@@ -9,26 +9,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
 from edgeroi.errors import InternalFault, did_you_mean
+from edgeroi.logs.columns import Row, take_rows, with_batch
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import Bad, Intake, Skip
+from edgeroi.logs.record import Intake
 from edgeroi.logs.stream import Damage, damage_of
-from edgeroi.logs.table import SEPARATORS, Record, header_of, records_in, separator_of
-from edgeroi.request import COLUMNS
+from edgeroi.logs.table import SEPARATORS, header_of, records_in, separator_of
+from edgeroi.request import COLUMNS, Batch
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+#: Many of them; what ``float`` takes of these characters is a number as above.
+_PLAIN = re.compile(r"[0-9.eE+\-\n]*", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _FLAGS: Mapping[str, bool] = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}
 _NUMERIC = ("duration", "count", "money", "ratio", "instant", "error")
 
-#: Judges the cells of one record.
-RowJudge = Callable[[Sequence[str], Reading], dict[str, object] | Bad | Skip]
+#: The cells of one record.
+Cells = tuple[str, ...]
+#: Judges records by their cells, into an intake; the requests that are none of its are returned.
+Judge = Callable[[Intake, Sequence[Cells], Sequence[Row]], Batch | None]
+#: Makes the judge of a table from the names in its header.
+Judging = Callable[[tuple[str, ...]], Judge]
 
 
 def typed(kind: str, cell: str) -> object:
@@ -47,14 +55,18 @@ def number(cell: str) -> object:
     return float(cell) if _NUMBER.fullmatch(cell) else cell
 
 
+def typed_column(kind: str, cells: Sequence[str]) -> list[object]:
+    """A column of cells, each as ``typed`` says; where all are plain numbers they are read as such at once."""
+    if kind in ("duration", "count", "money", "ratio") and _PLAIN.fullmatch("\n".join(cells)):
+        with suppress(ValueError):
+            return [float(cell) if cell else None for cell in cells]
+    return [typed(kind, cell) for cell in cells]
+
+
 def source_of(column: str, reading: Reading) -> str:
     """The header's name for a column: where it is mapped from, else its own."""
     mapped = reading.fields.get(column)
     return ".".join(mapped.path) if mapped else column
-
-
-#: Makes the judge of a table from the names in its header.
-Judging = Callable[[tuple[str, ...]], RowJudge]
 
 
 def rows(stream: BinaryIO, begun: bytes, reading: Reading, separator: str, judging: Judging) -> Iterator[Chunk]:
@@ -83,7 +95,7 @@ class _Table:
     judging: Judging
     separator: str
     width: int | None = None
-    judge: RowJudge | None = None
+    judge: Judge | None = None
     lines: int = 0
     records: int = 0
 
@@ -95,13 +107,22 @@ class _Table:
         intake, before, started = Intake(reading), self.lines, self.records
         if self.judge is None:
             self._header(intake, text)
-        first = self.lines
+        first, cells, places = self.lines, list[Cells](), list[Row]()
         for record in records_in(_lines_after(text, first - before), self.separator, self.width, last):
             self.lines, self.records = self.lines + record.lines, self.records + 1
             if cut is not None and self.lines - before == text.count(b"\n") + 1:
                 record = replace(record, reason=cut.reason, detail="the stream ends inside this record")
-            self._record(intake, record, first - started)
-        return intake.chunk(self.records - started), self.lines - before
+            line = first - started + record.line
+            if record.reason is not None:
+                intake.reject(line, record.reason, record.detail, record.raw)
+            elif record.cells:
+                cells.append(record.cells)
+                places.append(Row(line, record.raw))
+            else:
+                intake.blank += 1
+        quick = self.judge(intake, cells, places) if self.judge is not None and cells else None
+        intake.faults.sort(key=lambda fault: fault.line)
+        return with_batch(intake.chunk(self.records - started), quick), self.lines - before
 
     def too_long(self, reading: Reading, start: bytes) -> Chunk:
         """One line that is not looked into."""
@@ -120,23 +141,6 @@ class _Table:
                 intake.skip("header")
                 return
             intake.blank += 1
-
-    def _record(self, intake: Intake, record: Record, before: int) -> None:
-        if record.reason is not None:
-            intake.reject(before + record.line, record.reason, record.detail, record.raw)
-        elif not record.cells:
-            intake.blank += 1
-        elif self.judge is not None:
-            _give(intake, self.judge(record.cells, intake.reading), before + record.line, record.raw)
-
-
-def _give(intake: Intake, judged: dict[str, object] | Bad | Skip, line: int, raw: bytes) -> None:
-    if isinstance(judged, Bad):
-        intake.reject(line, judged.reason, judged.detail, raw)
-    elif isinstance(judged, Skip):
-        intake.skip(judged.reason)
-    else:
-        intake.record(judged, line, raw)
 
 
 def _with_last(cut: Iterator[Piece]) -> Iterator[tuple[Piece, bool]]:
@@ -158,13 +162,14 @@ def _lines_after(text: bytes, lines: int) -> bytes:
     return text[at:]
 
 
-def _plain(names: tuple[str, ...], reading: Reading) -> RowJudge:
+def _plain(names: tuple[str, ...], reading: Reading) -> Judge:
     """The judge of a table whose columns are canonical or mapped."""
-    places = [(column, COLUMNS[column], names.index(source_of(column, reading))) for column in reading.columns
-              if source_of(column, reading) in names]  # fmt: skip
+    sources = {column: source_of(column, reading) for column in reading.columns}
+    places = {column: names.index(source) for column, source in sources.items() if source in names}
 
-    def judge(cells: Sequence[str], reading: Reading) -> dict[str, object] | Bad | Skip:
-        return {column: typed(kind, cells[place]) for column, kind, place in places}
+    def judge(intake: Intake, cells: Sequence[Cells], rows: Sequence[Row]) -> Batch | None:
+        by_place = list(zip(*cells, strict=True))
+        return take_rows(intake, {column: typed_column(COLUMNS[column], by_place[place]) for column, place in places.items()}, rows)
 
     return judge
 

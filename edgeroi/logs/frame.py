@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeroi.census import Census
 from edgeroi.errors import EdgeroiError, InternalFault, did_you_mean
-from edgeroi.logs.columns import NAIVE, in_unit, inside, source_of, take_rows
+from edgeroi.logs.columns import NAIVE, in_unit, inside, numbered, source_of, take_rows, with_batch
 from edgeroi.logs.format import Chunk
 from edgeroi.logs.reading import Reading, constant_number
 from edgeroi.logs.record import Intake
@@ -58,8 +58,9 @@ def chunks(frame: pd.DataFrame, reading: Reading) -> Iterator[Chunk]:
         part = frame.iloc[start : start + _ROWS]
         told = {column: _values(part.iloc[:, names.index(name)], column, reading) for column, (name, _) in wanted.items()}
         intake = Intake(reading)
-        take_rows(intake, {column: inside(told[column], path) for column, (_, path) in wanted.items()}, len(part))
-        yield intake.chunk(len(part), tuple(unmet))
+        columns = {column: inside(told[column], path) for column, (_, path) in wanted.items()}
+        quick = take_rows(intake, columns, numbered(len(part)))
+        yield with_batch(intake.chunk(len(part), tuple(unmet)), quick)
 
 
 def _demand(names: list[str], used: set[str], latency: bool, reading: Reading) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Final, Literal
 
-from edgeroi.logs.delimited import RowJudge, number, peeked, rows, source_of, typed
+from edgeroi.logs.columns import Row
+from edgeroi.logs.delimited import Cells, Judge, number, peeked, rows, source_of, typed
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.litellm import JUDGE, SEEN_FROM, claim_of
 from edgeroi.logs.litellm_calls import FIELDS, canonical
-from edgeroi.logs.objects import first_objects, from_array, is_array, seen, settled, whole
+from edgeroi.logs.objects import first_objects, from_array, give, is_array, seen, settled, whole
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import Bad, Skip
+from edgeroi.logs.record import Intake
 from edgeroi.logs.table import header_of, separator_of
 from edgeroi.request import COLUMNS
 
@@ -30,16 +31,15 @@ def _cell(name: str, cell: str) -> object:
     return (number(cell) if name in _NUMBERS else cell) if cell else None
 
 
-def _row_judge(names: tuple[str, ...], reading: Reading) -> RowJudge:
+def _row_judge(names: tuple[str, ...], reading: Reading) -> Judge:
     """The judge of a dump with this header; what the user maps is a column of the dump."""
     mapped = {column: names.index(source_of(column, reading)) for column in reading.fields if source_of(column, reading) in names}
 
-    def judge(cells: Sequence[str], reading: Reading) -> dict[str, object] | Bad | Skip:
-        values = canonical({name: _cell(name, cell) for name, cell in zip(names, cells, strict=True)})
-        if not isinstance(values, dict):
-            return values
-        said = {column: typed(COLUMNS[column], cells[place]) for column, place in mapped.items()}
-        return settled(values | dict.fromkeys(reading.fields) | said, reading)
+    def judge(intake: Intake, cells: Sequence[Cells], rows: Sequence[Row]) -> None:
+        for record, row in zip(cells, rows, strict=True):
+            values = canonical({name: _cell(name, cell) for name, cell in zip(names, record, strict=True)})
+            said = {column: typed(COLUMNS[column], record[place]) for column, place in mapped.items()}
+            give(intake, settled(values | dict.fromkeys(reading.fields) | said, reading) if isinstance(values, dict) else values, row)
 
     return judge
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from edgeroi.errors import EdgeroiError
+from edgeroi.logs.columns import Row
 from edgeroi.logs.elements import Element, elements
 from edgeroi.logs.format import Chunk, Head
 from edgeroi.logs.jsonl import values_of
@@ -56,13 +57,17 @@ def seen(chunk: Chunk, reading: Reading, place: SeenFrom | None) -> Chunk:
 def take(intake: Intake, judge: Judge, number: int, raw: bytes) -> None:
     """Judge one object."""
     record = object_of(raw)
-    judged = record if isinstance(record, Bad) else judge(record, intake.reading)
+    give(intake, record if isinstance(record, Bad) else judge(record, intake.reading), Row(number, raw))
+
+
+def give(intake: Intake, judged: dict[str, object] | Bad | Skip, row: Row) -> None:
+    """Put what was judged where it belongs."""
     if isinstance(judged, Bad):
-        intake.reject(number, judged.reason, judged.detail, raw)
+        intake.reject(row.line, judged.reason, judged.detail, row.raw)
     elif isinstance(judged, Skip):
         intake.skip(judged.reason)
     else:
-        intake.record(judged, number, raw)
+        intake.record(judged, row.line, row.raw)
 
 
 def from_lines(chunk: bytes, reading: Reading, judge: Judge) -> Chunk:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from edgeroi.errors import EdgeroiError, did_you_mean
-from edgeroi.logs.columns import inside, source_of, take_rows, values_of_arrow
+from edgeroi.logs.columns import inside, numbered, source_of, take_rows, values_of_arrow, with_batch
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.objects import LARGEST_DOCUMENT
 from edgeroi.logs.reading import Reading
@@ -56,8 +56,9 @@ class Parquet:
         for batch in _batches(file, only):
             intake = Intake(reading)
             told = {column: values_of_arrow(batch.column(name), column, reading) for column, (name, _) in wanted.items()}
-            take_rows(intake, {column: inside(told[column], path) for column, (_, path) in wanted.items()}, batch.num_rows)
-            yield intake.chunk(batch.num_rows, notes)
+            columns = {column: inside(told[column], path) for column, (_, path) in wanted.items()}
+            quick = take_rows(intake, columns, numbered(batch.num_rows))
+            yield with_batch(intake.chunk(batch.num_rows, notes), quick)
 
 
 def _unmet(reading: Reading, wanted: Mapping[str, object]) -> tuple[str, ...]:
