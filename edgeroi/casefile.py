@@ -172,7 +172,7 @@ class _Gathering:
             names = [str(name) for name in known]
             raise EdgeroiError(
                 f"the log holds no request of workload {self.spec.name!r}",
-                place=self.spec.place,
+                place=self.scenario.place(self.spec.name),
                 key=f"workloads.{self.spec.name}",
                 fix=did_you_mean(self.spec.name, names) if names else "say which rows are its own: where: {model: ...}",
             )
@@ -327,7 +327,8 @@ class _Gathering:
         if self.vantage == "client" and known:
             return self._best(Latency.of(sample, failing).shifted(-known.mean_ms({})).on("best_case"), leg)
         if self.vantage is None:
-            return "vantage unknown: say where the log measured (seen_from), and where the users are (users_in)"
+            also = "" if known else ", and where the users are (users_in)"
+            return f"vantage unknown: say where the log measured (seen_from){also}"
         return f"the log does not tell the network part: say where the users are (users_in), or the rtt of {baseline.name}"
 
     def _best(self, sample: Latency, leg: Leg | None) -> Timing:
@@ -471,7 +472,7 @@ class _Gathering:
             unknown,
             self._cheapest_same_model(books, unknown),
             self.scenario.file,
-            self.spec.place,
+            self.scenario.place(self.spec.name),
             self._notes(options),
         )
 

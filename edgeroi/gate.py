@@ -141,12 +141,14 @@ def _money(decision: Decision, gate: Gate) -> Iterator[Finding]:
 
 
 def _passing(books: Books) -> str:
-    """The value that would cover the premium, in the scenario's words."""
-    waiting = books.break_even["waiting_usd_per_hour"]
-    if waiting is not None:
-        return f"value: {{waiting: {waiting:.3g} USD/h, why: ..., by: ...}} or more"
-    each = books.break_even["usd_per_1k_requests"]
-    return f"a thousand requests must be worth {dollars(each)} more"
+    """The value that would cover the premium, in the scenario's words; no rate of waiting where nobody would notice the saving."""
+    each = f"a thousand requests must be worth {dollars(books.break_even['usd_per_1k_requests'])} more"
+    waiting, seen = books.break_even["waiting_usd_per_hour"], books.noticed
+    if waiting is None or seen is None:
+        return each
+    if books.stakes.felt is not None and not seen.at_p50:
+        return f"{each}, and not as time saved: that is felt from {seen.felt_from_ms:,.0f} ms on"
+    return f"value: {{waiting: {waiting:.3g} USD/h, why: ..., by: ...}} or more"
 
 
 def _baseline_usd(books: Books) -> float:
