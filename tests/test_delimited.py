@@ -15,7 +15,7 @@ from edgeroi.logs.delimited import FORMAT
 from edgeroi.logs.format import Head, detect, formats
 from edgeroi.logs.pieces import pieces
 from edgeroi.logs.reading import reading
-from edgeroi.logs.table import records_in
+from edgeroi.logs.table import plain_cells, records_in
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -110,6 +110,20 @@ def test_a_quoted_newline_is_legal_and_lines_below_keep_their_numbers(tmp_path):
     assert (profile.rejects[0].line, profile.rejects[0].reason) == (6, "wrong_type")
 
 
+def test_lines_keep_their_numbers_from_block_to_block(tmp_path):
+    """Two-line records in the first megabyte, plain ones in the next, faults in each."""
+    lines = ["latency_ms,b", *['1,"two', 'lines"'] * 30, "bad,x", *[f"1,{'p' * 50}"] * 50_000, "worse,x", "1,x", "2,x,y"]
+    text = "".join(line + "\n" for line in lines)
+    assert len(text) > 2 << 20
+    profile = profiled(tmp_path, text)
+    assert [(reject.line, reject.reason) for reject in profile.rejects] == [
+        (lines.index("bad,x") + 1, "wrong_type"),
+        (lines.index("worse,x") + 1, "wrong_type"),
+        (len(lines), "ragged"),
+    ]
+    assert (profile.lines.read, profile.lines.profiled) == (1 + 30 + 1 + 50_000 + 3, 30 + 50_000 + 1)
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
@@ -182,6 +196,13 @@ def test_every_line_belongs_to_one_record_whatever_is_wrong(lines):
     records = list(records_in(text, ",", 2, True))
     assert sum(record.lines for record in records) == text.count(b"\n")
     assert [record.line for record in records] == [1 + sum(one.lines for one in records[:at]) for at in range(len(records))]
+
+
+@given(st.lists(st.text("ab,;\t \r\"\0\ufeff\x85é", max_size=6), max_size=5), st.sampled_from([",", ";", "\t"]), st.integers(1, 3))
+def test_plain_lines_are_read_as_the_exact_way_reads_them(lines, separator, width):
+    text = "".join(line + "\n" for line in lines).encode()
+    plain = plain_cells(text, separator, width)
+    assert plain is None or plain == cells(text, separator, width)
 
 
 def test_quoted_text_is_unquoted():

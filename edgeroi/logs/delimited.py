@@ -21,7 +21,7 @@ from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Intake
 from edgeroi.logs.stream import Damage, damage_of
-from edgeroi.logs.table import SEPARATORS, header_of, records_in, separator_of
+from edgeroi.logs.table import SEPARATORS, header_of, plain_cells, records_in, separator_of
 from edgeroi.request import COLUMNS, Batch
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -108,7 +108,11 @@ class _Table:
         if self.judge is None:
             self._header(intake, text)
         first, cells, places = self.lines, list[Cells](), list[Row]()
-        for record in records_in(_lines_after(text, first - before), self.separator, self.width, last):
+        below = _lines_after(text, first - before)
+        plain = plain_cells(below, self.separator, self.width or 0) if cut is None else None
+        if plain is not None and self.judge is not None:
+            return self._take_plain(intake, plain, below, started), self.lines - before
+        for record in records_in(below, self.separator, self.width, last):
             self.lines, self.records = self.lines + record.lines, self.records + 1
             if cut is not None and self.lines - before == text.count(b"\n") + 1:
                 record = replace(record, reason=cut.reason, detail="the stream ends inside this record")
@@ -123,6 +127,14 @@ class _Table:
         quick = self.judge(intake, cells, places) if self.judge is not None and cells else None
         intake.faults.sort(key=lambda fault: fault.line)
         return with_batch(intake.chunk(self.records - started), quick), self.lines - before
+
+    def _take_plain(self, intake: Intake, cells: Sequence[Cells], text: bytes, started: int) -> Chunk:
+        """Lines that are a record each."""
+        assert self.judge is not None
+        rows = [Row(line, raw) for line, raw in enumerate(text.split(b"\n")[:-1], self.lines - started + 1)]
+        quick = self.judge(intake, cells, rows)
+        self.lines, self.records = self.lines + len(rows), self.records + text.count(b"\n")
+        return with_batch(intake.chunk(self.records - started), quick)
 
     def too_long(self, reading: Reading, start: bytes) -> Chunk:
         """One line that is not looked into."""

@@ -74,8 +74,16 @@ def _demand(names: list[str], used: set[str], latency: bool, reading: Reading) -
 
 def _values(series: pd.Series[Any], column: str, reading: Reading) -> list[Any]:
     """A column as Python values; what pandas calls missing is ``None``."""
+    import pandas as pd
+
     mapped = reading.fields.get(column)
     unit, scale = (mapped.unit if mapped else None) or "ns", reading.scale(column)
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        series = series.dt.tz_convert("UTC").dt.as_unit("ns")
+        told = zip(series.astype("int64").tolist(), series.isna().tolist(), strict=True)
+        return [None if missing else in_unit(value, unit) for value, missing in told]
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iufb":
+        return [None if value != value else value for value in series.tolist()]
     told = zip(series.tolist(), series.isna().tolist(), strict=True)
     return [None if missing else _plain(value, unit, scale) for value, missing in told]
 
@@ -122,8 +130,17 @@ def _bytes(frame: pd.DataFrame) -> int:
 
 
 def _digest(frame: pd.DataFrame) -> str:
-    """Tells one DataFrame from another: SHA-256 over its columns' names and values, in order."""
+    """Tells one DataFrame from another: SHA-256 over its columns' names and the hashes of their values, in order."""
     digest = hashlib.sha256()
     for place, name in enumerate(frame.columns):
-        digest.update(repr((str(name), frame.iloc[:, place].tolist())).encode(errors="replace"))
+        digest.update(str(name).encode(errors="replace") + b"\0" + _hashes(frame.iloc[:, place]))
     return "sha256:" + digest.hexdigest()
+
+
+def _hashes(series: pd.Series[Any]) -> bytes:
+    import pandas as pd
+
+    try:
+        return pd.util.hash_pandas_object(series, index=False).to_numpy().tobytes()
+    except TypeError:  # lists and objects have no hash
+        return repr(series.tolist()).encode(errors="replace")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from edgeroi.logs.lines import bad_bytes
+from edgeroi.logs.lines import BOM, bad_bytes
 
 SEPARATORS = (",", ";", "\t", "|")
 #: A quoted cell that runs over more lines than this was never closed.
@@ -51,6 +51,21 @@ def records_in(text: bytes, separator: str, width: int | None, last: bool) -> It
             record = Record(record.line, record.lines, record.raw, (), "truncated_tail", "the last line has no newline and is cut")
         yield record
         at += record.lines
+
+
+def plain_cells(text: bytes, separator: str, width: int) -> list[tuple[str, ...]] | None:
+    """The cells of complete lines of which each is one record of plain text, or ``None`` where one may be something else."""
+    if not text.endswith(b"\n") or any(mark in text for mark in (b'"', b"\0", b"\r", BOM)):
+        return None
+    try:
+        lines = text.decode().split("\n")
+    except UnicodeDecodeError:
+        return None
+    lines.pop()
+    cells = [tuple(line.split(separator)) for line in lines]
+    if set(map(len, cells)) != {width} or not all(map(str.strip, lines)):
+        return None
+    return cells
 
 
 def _closing_lines(lines: Sequence[bytes]) -> dict[int, int]:
