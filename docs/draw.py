@@ -19,7 +19,10 @@ from rich.text import Text
 
 ROOT = Path(__file__).parents[1]
 #: Each picture in this folder, and the command it shows.
-PICTURES: dict[str, tuple[str, ...]] = {}
+PICTURES: dict[str, tuple[str, ...]] = {
+    "verdict.svg": ("edgeroi", "compare", "scenarios/chatbot-70b.yaml", "scenarios/voice.yaml", "scenarios/embedding-measured.yaml"),
+}
+WIDEST = 150
 WITHOUT_FONT_FILES = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
@@ -35,10 +38,10 @@ def printed(command: Sequence[str]) -> str:
 
 
 def picture(command: Sequence[str]) -> str:
-    """The SVG: the prompt, the command, and what it printed, as wide as its widest line."""
+    """The SVG: the prompt, the command, and what it printed; sentences longer than ``WIDEST`` go on in the next line."""
     text = Text("$ " + " ".join(command) + "\n", style="bold")
     text.append_text(Text.from_ansi(printed(command)))
-    width = max(line.cell_len for line in text.split("\n"))
+    width = min(WIDEST, max(line.cell_len for line in text.split("\n")))
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    console.print(text, no_wrap=True, overflow="ignore", crop=False)
+    console.print(text)
     return console.export_svg(title="edgeroi", theme=MONOKAI, code_format=WITHOUT_FONT_FILES, unique_id="edgeroi")
