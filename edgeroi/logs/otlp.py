@@ -8,7 +8,7 @@ gateway. A log of server spans alone is seen from the server.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, Literal
 
@@ -107,7 +107,7 @@ class _Pending:
         elif _envelope(record) is None:
             self.bad.append((number, Bad("missing_field", "resourceSpans is missing"), line))
         else:
-            self.spans.extend(spans_in(record, number))
+            self.spans.extend(spans_in(record, number, _mapped(self.reading).values()))
 
     def chunk(self, *notes: str) -> Chunk:
         """One request for each set of spans that tell of it, and the account of all."""
@@ -133,18 +133,23 @@ def _judge(intake: Intake, span: Span, line: int) -> None:
     if isinstance(span.values, Bad):
         intake.reject(line, span.values.reason, span.values.detail, span.raw)
     elif span.values is not None:
-        mapped = {column: span.attributes.get(".".join(where.path)) for column, where in intake.reading.fields.items()}
+        mapped = {column: span.attributes.get(name) for column, name in _mapped(intake.reading).items()}
         intake.record(settled({**span.values, **mapped}, intake.reading), line, span.raw)
 
 
-def spans_in(document: Mapping[str, Any], line: int) -> Iterator[Span]:
-    """Every span of an OTLP document; what has not the shape of one holds none."""
+def _mapped(reading: Reading) -> dict[str, str]:
+    """The attribute each mapped column comes from: its whole name, dots and all."""
+    return {column: ".".join(where.path) for column, where in reading.fields.items()}
+
+
+def spans_in(document: Mapping[str, Any], line: int, kept: Iterable[str] = ()) -> Iterator[Span]:
+    """Every span of an OTLP document, with the attributes ``kept``; what has not the shape of one holds none."""
     for group in _listed(document, *_ENVELOPES):
         resource = group.get("resource")
         names = attributes_of(resource.get("attributes")) if isinstance(resource, dict) else {}
         for scope in _listed(group, "scopeSpans", "instrumentationLibrarySpans"):
             for span in _listed(scope, "spans"):
-                yield span_of(span, names, line)
+                yield span_of(span, names, line, kept)
 
 
 def _listed(holder: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:

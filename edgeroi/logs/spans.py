@@ -91,8 +91,8 @@ class Span:
     attributes: Mapping[str, object] = field(default_factory=dict)
 
 
-def span_of(span: Mapping[str, object], resource: Mapping[str, object], line: int = 0) -> Span:
-    """A span of an OTLP-JSON document."""
+def span_of(span: Mapping[str, object], resource: Mapping[str, object], line: int = 0, kept: Iterable[str] = ()) -> Span:
+    """A span of an OTLP-JSON document; of its attributes only those ``kept``, as prompts may be among them."""
     attributes = attributes_of(span.get("attributes"))
     trace, here, parent = (str(span.get(name) or "") for name in ("traceId", "spanId", "parentSpanId"))
     operation = _operation(attributes)
@@ -100,7 +100,7 @@ def span_of(span: Mapping[str, object], resource: Mapping[str, object], line: in
     values = _canonical(span, attributes, resource, operation) if request else None
     raw = f"span {here} {span.get('name')}".encode(errors="replace")
     contains = not request and (operation is not None or any(name in attributes for name in _OUTER_KIND))
-    told = {**resource, **attributes} if request else {}
+    told = {name: attributes.get(name, resource.get(name)) for name in kept} if request else {}
     return Span((trace, here), (trace, parent) if parent else None, values, contains, span.get("kind") in _SERVER_KINDS, line, raw, told)
 
 
