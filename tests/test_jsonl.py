@@ -222,6 +222,32 @@ def test_a_column_of_timestamps_is_never_laxer_than_one(texts):
             assert isinstance(instant_of(text), Bad)
 
 
+def mutated(text, place, how, character):
+    place %= len(text)
+    if how == "replace":
+        return text[:place] + character + text[place + 1 :]
+    return text[:place] + character + text[place:] if how == "insert" else text[:place] + text[place + 1 :]
+
+
+TIMES = st.builds(
+    "2026-11-22T{:02d}:{:02d}:{:02d}{}".format,
+    st.integers(0, 25),
+    st.integers(0, 61),
+    st.integers(0, 61),
+    st.sampled_from(["Z", ".5Z", ".25+00:00", ".1234567891Z", ".1234567899Z", "+02:02"]),
+)
+MUTATED = st.builds(mutated, TIMES, st.integers(0, 40), st.sampled_from(["replace", "insert", "delete"]), st.sampled_from("0259:.Z-T "))
+
+
+@given(st.sampled_from(["Z", ".5Z", ".25+00:00", ".1234567891Z", "+02:02"]), st.lists(st.one_of(TIMES, MUTATED), max_size=4))
+@settings(max_examples=500)
+def test_neighbours_do_not_lend_each_other_digits(zone, texts):
+    texts = [f"2026-11-22T10:00:00{zone}", *texts, f"2026-11-22T23:59:59{zone}"]
+    instants, bad = instants_of(texts, None)
+    for text, instant, is_bad in zip(texts, instants.tolist(), bad.tolist(), strict=True):
+        assert is_bad or instant_of(text) == instant, text
+
+
 def test_epochs_are_told_by_their_digits():
     now = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())
     assert [epoch_unit(now * 10**power) for power in (0, 3, 6, 9)] == ["s", "ms", "us", "ns"]

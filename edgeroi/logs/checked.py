@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edgeroi.histogram import LONGEST_MS
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import (
+    IDENTIFIERS,
     MOST_COUNT,
     MOST_SCORE,
     MOST_USD,
@@ -50,19 +52,30 @@ def columns_of(records: Sequence[Any], kind: RecordType, reading: Reading, paths
     """The records as columns; ``paths`` says where each column is found."""
     n = len(records)
     found = _Found(np.zeros(n, np.bool_), np.zeros(n, np.bool_))
+    words = []
     for column in reading.columns:
         path = paths[column]
         if not kind.told(path):
             found.odd |= column in reading.needed
         elif COLUMNS[column] == "instant":
-            _take_instants(found, [None if value is kind.unset else value for value in kind.values(path, records)], column, reading)
-        elif COLUMNS[column] in ("label", "status", "error"):
-            _take_words(found, kind, path, records, column, reading)
+            _take_instants(found, kind.column(path, records), column, reading)
+        elif COLUMNS[column] in _WORDS:
+            words.append(column)
         else:
             numbers = kind.numbers(path, records)
             assert numbers is not None
             _take_numbers(found, numbers, column, reading)
+    _take_words(found, kind, {column: paths[column] for column in words if _looked_at(column, reading)}, records, reading)
     return _counted(found, reading)
+
+
+#: Kinds of columns that repeat a few values: each combination of them is judged once.
+_WORDS = ("label", "status", "error", "flag")
+
+
+def _looked_at(column: str, reading: Reading) -> bool:
+    """Labels that are neither grouped by nor required are typed by the decoder, and that is all."""
+    return COLUMNS[column] != "label" or column in reading.by or column in reading.needed
 
 
 @dataclass(slots=True)
@@ -92,23 +105,35 @@ def _take_numbers(found: _Found, told: Floats, column: str, reading: Reading) ->
     found.numbers[column] = told if scale == 1.0 else told * scale
 
 
-def _take_words(found: _Found, kind: RecordType, path: Path, records: Sequence[Any], column: str, reading: Reading) -> None:
-    what, needed = COLUMNS[column], column in reading.needed
-    if what == "label" and not needed and column not in reading.by:
-        return  # neither grouped by nor required: the decoder has seen that it is text, and that is all
-    codes = _Codes({None: -1, kind.unset: -1})
-    codes.unknown = len(codes)
-    coded = np.fromiter(map(codes.__getitem__, kind.values(path, records)), np.int32, len(records))
-    values = list(codes)[codes.unknown :]
-    if needed:
-        found.odd |= coded == -1
-    if what != "label":
-        judged = [_failure(what, value, reading) for value in values]
-        # The last place stands for unknown, whose code is -1.
-        found.odd |= np.array([*(failed is None for failed in judged), False])[coded]
-        found.failed |= np.array([*(bool(failed) for failed in judged), False])[coded]
-    if column in reading.by:
-        found.labels[column] = _labels(coded, values)
+def _take_words(found: _Found, kind: RecordType, paths: dict[str, Path], records: Sequence[Any], reading: Reading) -> None:
+    """Columns of words and flags together: one look-up per record finds its combination of values."""
+    # Identifiers differ from record to record, so they would make every combination new.
+    apart = [column for column in paths if column in IDENTIFIERS or column == "prompt"]
+    for columns in ([column for column in paths if column not in apart], *([column] for column in apart)):
+        if not columns:
+            continue
+        codes = _Codes()
+        get = attrgetter(*(kind.places[paths[column]] for column in columns))
+        coded = np.fromiter(map(codes.__getitem__, map(get, records)), np.int32, len(records))
+        combinations = list(codes) if len(columns) > 1 else [(value,) for value in codes]
+        for column, values in zip(columns, zip(*combinations, strict=True), strict=True):
+            _take_word(found, column, [None if value is kind.unset else value for value in values], coded, reading)
+
+
+def _take_word(found: _Found, column: str, values: Sequence[Any], coded: NDArray[np.int32], reading: Reading) -> None:
+    """One column, given its value in each combination and the combination of each record."""
+    what = COLUMNS[column]
+    if column in reading.needed:
+        found.odd |= np.array([value is None for value in values])[coded]
+    if what == "flag":
+        found.numbers[column] = np.array([np.nan if value is None else float(value) for value in values])[coded]
+    elif what != "label":
+        judged = [False if value is None else _failure(what, value, reading) for value in values]
+        found.odd |= np.array([failed is None for failed in judged])[coded]
+        found.failed |= np.array([bool(failed) for failed in judged])[coded]
+    if column in reading.by and what != "flag":
+        texts = Labels.of([None if value is None else error_text(value) or None for value in values], len(values))
+        found.labels[column] = Labels(texts.codes[coded], texts.names)
 
 
 def _failure(what: str, value: Any, reading: Reading) -> bool | None:
@@ -120,23 +145,11 @@ def _failure(what: str, value: Any, reading: Reading) -> bool | None:
 
 
 class _Codes(dict[Any, int]):
-    """A code for each value, in order of first appearance after those it began with."""
-
-    unknown = 0
+    """A code for each value, in order of first appearance."""
 
     def __missing__(self, value: Any) -> int:
-        self[value] = code = len(self) - self.unknown
+        self[value] = code = len(self)
         return code
-
-
-def _labels(coded: NDArray[np.int32], values: Sequence[Any]) -> Labels:
-    """Codes and their texts; the empty text is unknown."""
-    names = [error_text(value) or "" for value in values]
-    if "" in names:
-        places = np.arange(len(names) + 1, dtype=np.int32)
-        places[[place for place, name in enumerate(names) if not name] + [-1]] = -1
-        coded = places[coded]
-    return Labels(coded, tuple(names))
 
 
 def _in_range(what: str, told: Floats, scale: float) -> Bools:
@@ -174,6 +187,9 @@ def _rows(batch: Batch, keep: Bools, n: int) -> Batch:
 def instants_of(values: Sequence[Any], unit: str | None) -> tuple[Ints, Bools]:
     """``(instants, bad)``: nanoseconds since the epoch, ``NO_INSTANT`` where unknown; bad where a value is no instant."""
     n = len(values)
+    same_day = _instants_of_a_day(values)
+    if same_day is not None:
+        return same_day, np.zeros(n, np.bool_)
     instants, bad = np.full(n, NO_INSTANT), np.zeros(n, np.bool_)
     if set(map(type, values)) == {str}:
         lengths = np.fromiter(map(len, values), np.int64, n)
@@ -189,6 +205,54 @@ def instants_of(values: Sequence[Any], unit: str | None) -> tuple[Ints, Bools]:
         else:
             instants[row] = at
     return instants, bad
+
+
+def _instants_of_a_day(values: Sequence[Any]) -> Ints | None:
+    """Texts of one shape that differ only in the time of day, as a log written in order has them; ``None`` for anything else.
+
+    All of them are the first one plus what their own digits add; a row that is shifted or of another shape shows in a place
+    that must not differ or must be a digit.
+    """
+    first = values[0] if values else None
+    if type(first) is not str or not first.isascii() or isinstance(instant_of(first), Bad):
+        return None
+    try:
+        data = "".join(values).encode()
+    except TypeError:
+        return None
+    if len(data) != len(values) * len(first):
+        return None
+    rows = np.frombuffer(data, np.uint8).reshape(len(values), len(first))
+    return _added_to_first(rows, first)
+
+
+#: What one step of a digit adds, by its place in the text, and the highest it may be.
+_DIGITS: dict[int, tuple[int, int]] = {
+    11: (36_000 * _NS_PER_SECOND, 2),
+    12: (3_600 * _NS_PER_SECOND, 9),
+    14: (600 * _NS_PER_SECOND, 5),
+    15: (60 * _NS_PER_SECOND, 9),
+    17: (10 * _NS_PER_SECOND, 5),
+    18: (_NS_PER_SECOND, 9),
+    **{place: (10 ** (28 - place), 9) for place in range(20, 29)},
+}
+
+
+def _added_to_first(rows: NDArray[np.uint8], first: str) -> Ints | None:
+    fraction_ends = 20 + len(re.match(r"\d*", first[20:])[0]) if first[19] == "." else 19  # type: ignore[index]
+    instants = np.full(len(rows), instant_of(first), np.int64)
+    for place in np.flatnonzero((rows != rows[0]).any(axis=0)).tolist():
+        if place > 28 and place < fraction_ends:
+            continue  # digits beyond the nanosecond: checked below, and dropped
+        step, most = _DIGITS.get(place, (0, 0))
+        digits = rows[:, place] - np.uint8(48)
+        if not step or place >= max(fraction_ends, 19) or int(digits.max()) > most:
+            return None
+        instants += digits.astype(np.int64) * step - int(digits[0]) * step
+    beyond = rows[:, 29:fraction_ends] - np.uint8(48)
+    hours = (rows[:, 11] - np.uint8(48)) * 10 + (rows[:, 12] - np.uint8(48))
+    in_order = int(hours.max()) <= 23 and not (beyond > 9).any()
+    return instants if in_order and int(instants.min()) >= _FIRST_NS and int(instants.max()) < _LAST_NS else None
 
 
 _SEPARATORS = ((4, b"-"), (7, b"-"), (10, b"Tt "), (13, b":"), (16, b":"))

@@ -64,6 +64,11 @@ class RecordType:
         """What the records say at a path that is told; ``unset`` where a key is not there."""
         return map(attrgetter(self.places[path]), records)
 
+    def column(self, path: Path, records: Sequence[Any]) -> list[Any]:
+        """The same as a list, unset as ``None``."""
+        values = list(self.values(path, records))
+        return [None if value is self.unset else value for value in values] if self.places[path] in self.optional else values
+
     def numbers(self, path: Path, records: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         """The same as doubles, NaN where unknown; ``None`` where no record was ever seen to have it."""
         if path not in self.places:
