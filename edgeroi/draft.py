@@ -57,18 +57,39 @@ def draft(profile: Profile, logs: Sequence[str], asked: Asked, name: str, beside
     folder = (beside or Path("scenario.yaml")).absolute().parent
     known = (*_log(logs, folder, columns), *_vantage(profile), *_sampling(profile), *_users(asked))
     head = ["edgeroi: 1", f"name: {quoted(name)}", *known, "workloads:"]
-    body = [line for workload, groups in rows_of(profile).items() for line in _workload(workload, groups, asked)]
+    others = left_out(profile, asked.edge)
+    asked_of = {name: replace(asked, edge=None) if name in others else asked for name in rows_of(profile)}
+    body = [line for workload, groups in rows_of(profile).items() for line in _workload(workload, groups, asked_of[workload])]
     return "\n".join((*head, *body)) + "\n"
 
 
+def left_out(profile: Profile, edge: str | None) -> Mapping[str, str]:
+    """The workloads, with their model, that an edge offer is not about: another model serves them, and the offer's own serves some."""
+    models = {name: logged_model(groups) for name, groups in rows_of(profile).items()}
+    if edge is None or family(edge) not in {family(model) for model in models.values() if model}:
+        return {}
+    return {name: model for name, model in models.items() if model and family(model) != family(edge)}
+
+
+def logged_model(groups: Sequence[Group]) -> str | None:
+    """The model of most of a workload's requests."""
+    weights: dict[str, int] = {}
+    for group in groups:
+        if model := group.key["model"]:
+            weights[model] = weights.get(model, 0) + group.tally.requests
+    return max(weights, key=lambda model: weights[model], default=None)
+
+
 def scenario_from(profile: Profile, logs: Sequence[str], asked: Asked, overrides: Sequence[str] = ()) -> Scenario:
-    """The scenario that a draft for this log states, without a file of its own."""
+    """The scenario that a draft for this log states, without a file of its own; of the workloads the edge offer is about."""
     from edgeroi.scenario import scenario_of
     from edgeroi.yamltree import parse_tree
 
     name = Path(logs[0]).name if len(logs) == 1 else f"{len(logs)} logs"
     scenario = scenario_of(parse_tree(draft(profile, logs, asked, name), name), Path(name), tuple(overrides))
-    return replace(scenario, log=LogRef(tuple(logs)))
+    others = left_out(profile, asked.edge)
+    workloads = {name: workload for name, workload in scenario.workloads.items() if name not in others}
+    return replace(scenario, log=LogRef(tuple(logs)), workloads=workloads)
 
 
 def _log(logs: Sequence[str], folder: Path, columns: Columns) -> list[str]:

@@ -216,7 +216,7 @@ class Books:
 
     @property
     def _sampling_name(self) -> str:
-        return f"{self.candidate.name}.measured latency"
+        return "size of the latency sample"
 
     def _sampling_usd(self, before: Latency, after: Latency, world: World) -> float:
         """One standard error of the value of latency, from the samples behind it; 0 where nothing was sampled.

@@ -238,7 +238,11 @@ def _whole(books: Books) -> str:
 def _basis(books: Books) -> str:
     if books.candidate.assume and books.candidate.assume.given and not books.candidate.measured:
         return f"assumed by {books.candidate.assume.by}"
-    return books.saved.basis.replace("_", " ") if books.saved else "unknown"
+    if books.saved is None:
+        return "unknown"
+    if books.candidate.best_case:
+        return "best case" + (", network assumed" if books.saved.basis == "assumed" else "")
+    return books.saved.basis.replace("_", " ")
 
 
 def change_of(books: Books) -> str:

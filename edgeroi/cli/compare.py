@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -104,7 +105,16 @@ def compare(
         scenario = _drafted(profile, inputs, asked, set_)
         day = day_of(prices_as_of)
         verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by: profile)
+        verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
     write_report(verdict_report(verdicts), form, output)
+
+
+def _left_out(profile: Profile, edge: str) -> tuple[str, ...]:
+    """That the offer is not about every workload of the log, where it is not."""
+    from edgeroi.draft import left_out
+
+    others = ", ".join(f"{name} ({model})" for name, model in left_out(profile, edge).items())
+    return (f"left out, another model serves them: {others}; give --edge for theirs, or write a scenario (edgeroi init)",) if others else ()
 
 
 def _demand_edge(given: dict[str, str | None]) -> None:
