@@ -5,7 +5,7 @@ An instant with a zone is one, one without is rejected; a duration type says its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroi.logs.checked import columns_of
+from edgeroi.histogram import LONGEST_MS
+from edgeroi.logs.checked import instants_of
 from edgeroi.logs.format import Chunk
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import Bad, Intake
-from edgeroi.logs.typed import RecordType
-from edgeroi.request import COLUMNS, Batch, joined
+from edgeroi.logs.record import MOST_COUNT, MOST_SCORE, MOST_USD, Bad, Intake, error_text, status_failed
+from edgeroi.request import COLUMNS, Batch, Labels, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Bools = NDArray[np.bool_]
 _NS_PER_UNIT = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
@@ -99,15 +100,14 @@ def take_rows(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: Sequen
         return None
     whole = quick.size == len(rows)
     part = columns if whole else {column: [values[row] for row in quick.tolist()] for column, values in columns.items()}
-    paths: dict[str, tuple[str, ...]] = {column: (column,) for column in intake.reading.columns}
-    told = columns_of(range(quick.size), SideBySide(None, {paths[c]: c for c in part}, 0, (), None, part), intake.reading, paths)
-    if told.cache_hits:
-        intake.skipped["cache_hit"] += told.cache_hits
+    judged = _Judged.of(part, quick.size, intake.reading)
+    hits = int(np.count_nonzero(judged.hit & ~judged.odd))
+    if hits:
+        intake.skipped["cache_hit"] += hits
     left = np.ones(len(rows), np.bool_)
-    left[quick] = False
-    left[quick[told.odd]] = True
+    left[quick] = judged.odd
     _take_each(intake, columns, rows, np.flatnonzero(left).tolist())
-    return told.batch
+    return judged.batch()
 
 
 def with_batch(chunk: Chunk, batch: Batch | None) -> Chunk:
@@ -118,19 +118,96 @@ def with_batch(chunk: Chunk, batch: Batch | None) -> Chunk:
     return replace(chunk, lines=replace(chunk.lines, profiled=chunk.lines.profiled + batch.n), batch=joined(batches))
 
 
-@dataclass(frozen=True)
-class SideBySide(RecordType):
-    """Values that stand in columns already, where records would have them."""
+@dataclass(slots=True)
+class _Judged:
+    """Columns by the rules of ``record``: what breaks one is only marked ``odd`` here, and told why one by one."""
 
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    odd: Bools
+    failed: Bools
+    hit: Bools
+    numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    labels: dict[str, Labels] = field(default_factory=dict)
+    instants: NDArray[np.int64] | None = None
 
-    def values(self, path: tuple[str, ...], records: Sequence[Any]) -> Iterator[Any]:
-        """The column's values, ``None`` where unknown."""
-        return iter(self.columns[path[0]])
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[Any]], rows: int, reading: Reading) -> _Judged:
+        """Judge all columns that the reading looks at."""
+        judged = cls(np.zeros(rows, np.bool_), np.zeros(rows, np.bool_), np.zeros(rows, np.bool_))
+        for column in reading.columns:
+            if column not in columns:
+                judged.odd |= column in reading.needed
+                continue
+            values = columns[column]
+            if column in reading.needed:
+                judged.odd |= np.fromiter((value is None for value in values), np.bool_, rows)
+            judged._take(column, values, reading)
+        judged._settle(reading)
+        return judged
 
-    def numbers(self, path: tuple[str, ...], records: Sequence[Any]) -> NDArray[np.float64] | None:
-        """The same as doubles, NaN where unknown."""
-        return np.array(self.columns[path[0]], np.float64) if path[0] in self.columns else None
+    def _take(self, column: str, values: Sequence[Any], reading: Reading) -> None:
+        kind = COLUMNS[column]
+        if kind == "instant":
+            self.instants, bad = instants_of(values, reading.fields[column].unit if column in reading.fields else None)
+            self.odd |= bad
+        elif kind == "label":
+            if column in reading.by:
+                self.labels[column] = Labels.of((value or None for value in values), len(values))
+        elif kind in ("status", "error"):
+            self._take_outcome(column, values, reading)
+        else:
+            self._take_numbers(column, np.array(values, np.float64), reading)
+
+    def _take_outcome(self, column: str, values: Sequence[Any], reading: Reading) -> None:
+        outcomes = {value: _outcome(COLUMNS[column], value, reading) for value in set(values)}
+        told = [outcomes[value] for value in values]
+        self.odd |= np.fromiter((failed is None for failed, _ in told), np.bool_, len(told))
+        self.failed |= np.fromiter((bool(failed) for failed, _ in told), np.bool_, len(told))
+        if column in reading.by:
+            self.labels[column] = Labels.of((text or None for _, text in told), len(told))
+
+    def _take_numbers(self, column: str, told: NDArray[np.float64], reading: Reading) -> None:
+        low, high = _RANGES.get(COLUMNS[column], (0.0, 1.0))
+        scale = reading.scale(column)
+        good = (told >= low) & (told <= high / scale)
+        if COLUMNS[column] == "count":
+            good &= told == np.floor(told)
+        self.odd |= ~(good | np.isnan(told))
+        self.numbers[column] = told if scale == 1.0 else told * scale
+
+    def _settle(self, reading: Reading) -> None:
+        """What only all columns together can tell."""
+        latency = self.numbers.get("latency_ms")
+        if latency is not None:
+            latency[self.failed & (latency == 0)] = np.nan
+        if "latency_ms" not in reading.const:
+            self.odd |= ~self.failed & (np.isnan(latency) if latency is not None else True)
+        if "cache_hit" in self.numbers:
+            self.hit = self.numbers.pop("cache_hit") == 1
+
+    def batch(self) -> Batch:
+        """The requests to count."""
+        keep = np.flatnonzero(~self.odd & ~self.hit)
+        numbers = {column: values[keep] for column, values in self.numbers.items()}
+        labels = {column: Labels(label.codes[keep], label.names) for column, label in self.labels.items()}
+        return Batch(keep.size, self.failed[keep], numbers, labels, None if self.instants is None else self.instants[keep])
+
+
+#: The least and the most a kind's values may be.
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "duration": (0.0, LONGEST_MS),
+    "count": (0.0, float(MOST_COUNT - 1)),
+    "money": (0.0, MOST_USD),
+    "ratio": (-MOST_SCORE, MOST_SCORE),
+}
+
+
+def _outcome(kind: str, value: Any, reading: Reading) -> tuple[bool | None, str | None]:
+    """``(failed, text)`` of a status or an error; failed is ``None`` for what is none."""
+    if value is None:
+        return False, None
+    text = str(value) if kind == "status" else error_text(value)
+    failed = status_failed(value) if kind == "status" else None if text is None else bool(text)
+    return (failed and text not in reading.not_error), text
 
 
 #: The types of a kind's values that are checked a column at a time; of other kinds, numbers.
