@@ -547,13 +547,18 @@ class _Gathering:
         return {**options, candidate: replace(options[candidate], notes=(*options[candidate].notes, *said))}, tuple(doubts)
 
     def _cheapest_same_model(self, books: Books, unknown: str | None) -> tuple[str, float] | None:
-        """The cheapest row of the book that serves the candidate's model off the edge, and what it costs less; the baseline apart."""
+        """The cheapest row of the book that serves the candidate's model off the edge, and what it costs less.
+
+        Where the baseline serves that model itself, only a row that costs less than the baseline is worth naming.
+        """
         candidate, baseline = books.candidate, books.baseline
         if not candidate.at_edge or candidate.model is None or candidate.tariff is None or unknown:
             return None
-        if baseline.model and family(baseline.model) == family(candidate.model):
+        if baseline.tariff is None:
             return None
         cost = books.candidate_cost.usd_month
+        is_same = baseline.model is not None and family(baseline.model) == family(candidate.model)
+        least = max(0.0, float(cost - books.baseline_cost.usd_month)) if is_same else 0.0
         found: dict[str, float] = {}
         book = self.sources.book(None)
         for row in book:
@@ -564,7 +569,7 @@ class _Gathering:
                 less = float(cost - Tariff(price).cost(books.stakes.traffic, {}).usd_month)
             except (EdgeroiError, NoAnswer):
                 continue
-            if less > 0:
+            if less > least + 0.005:
                 found[row.reference] = less
         return max(found.items(), key=lambda row: row[1], default=None)
 
