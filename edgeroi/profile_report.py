@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +15,7 @@ from edgeroi.latency import Measure, over_days
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, ratio, text, usd
 from edgeroi.request import LineCount, Reject
 from edgeroi.stats import wilson
-from edgeroi.workload import FileAccount, Group, Profile, Tally, over_limit
+from edgeroi.workload import FileAccount, Group, Partial, Profile, Tally, over_limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,8 @@ FIRST_REJECTS = 5
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 Judged = Literal["ttft", "e2e"]
+#: The two ends of an interval, ms.
+Ends = tuple[float | None, float | None]
 
 
 # -- what a saving would change
@@ -72,6 +74,66 @@ def _share(part: float, whole: float) -> float | None:
     return min(1.0, part / whole) if whole else None
 
 
+# -- what is worked out once per group
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """The 95 % intervals of a group's quantiles, by name, in ms; an end that the sample does not support is ``None``.
+
+    ``plain``: by order statistics, as if requests were independent. ``over_days``: with days as clusters, ``None`` where days are alike.
+    ``deciding``: the one that counts, the wider where both are there.
+    """
+
+    plain: Mapping[str, Ends]
+    over_days: Mapping[str, Ends] | None
+    deciding: Mapping[str, Ends]
+
+
+def intervals_of(tally: Tally, measure: Measure = "latency") -> Intervals:
+    """The intervals of all quantiles of a group, over its days where these differ by more than chance."""
+    sample: LatencyHistogram = getattr(tally, measure)
+    plain: dict[str, Ends] = {name: sample.interval(p) if sample.n else (None, None) for name, p in QUANTILES.items()}
+    first = over_days(tally, QUANTILES["p50"], measure)
+    if first is None or not first.differ:  # which days differ does not depend on the quantile
+        return Intervals(plain, None, plain)
+    spreads = {name: spread for name, p in QUANTILES.items() if (spread := over_days(tally, p, measure))}
+    return Intervals(plain, {name: s.interval for name, s in spreads.items()}, {name: s.deciding for name, s in spreads.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A group, and what is worked out of it once."""
+
+    group: Group
+    latency: Intervals
+    ttft: Intervals
+    saving: Saving
+    requests_month: float | None
+
+
+def _lines(profile: Profile, outline: Profile, saving_ms: float) -> tuple[_Line, ...]:
+    return tuple(
+        _Line(
+            group,
+            intervals_of(group.tally, "latency"),
+            intervals_of(group.tally, "ttft"),
+            saving_of(group.tally, saving_ms),
+            outline.requests_month(group.tally),
+        )
+        for group in profile.groups
+    )
+
+
+def _outline(profile: Profile) -> Profile:
+    """The profile as one group of which only volume and time are known: all that concerns the whole, without adding up latencies."""
+    tallies = tuple(profile.partial.tallies.values())
+    first = min((tally.first_ns for tally in tallies if tally.first_ns is not None), default=None)
+    last = max((tally.last_ns for tally in tallies if tally.last_ns is not None), default=None)
+    whole = Tally(sum(t.requests for t in tallies), sum(t.errors for t in tallies), first_ns=first, last_ns=last)
+    return replace(profile, partial=Partial((), {(): whole}))
+
+
 # -- the document
 
 
@@ -80,25 +142,29 @@ def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0) -
 
     Where nothing was profiled there is no table: the account of the lines is all there is to say.
     """
-    sections = (_headline(profile), _table(profile, saving_ms)) if profile.lines.profiled else ()
-    notes = (*profile.notes, *_own_notes(profile, saving_ms))
-    return Report("profile", profile_document(profile, notes, version, saving_ms), (*sections, _account(profile)), notes)
-
-
-def profile_document(profile: Profile, notes: Sequence[str], version: str, saving_ms: float) -> Mapping[str, Json]:
-    """The JSON document of a profile."""
-    total = profile.total
-    return {
+    outline = _outline(profile)
+    lines = _lines(profile, outline, saving_ms)
+    sections = (_headline(outline), _table(profile.by, lines)) if profile.lines.profiled else ()
+    notes = (*profile.notes, *_own_notes(outline, lines))
+    document = {
         **envelope("profile", version, files=[_file_document(file) for file in profile.files], notes=notes),
+        **_whole_document(profile, outline),
+        "groups": [_group_document(line) for line in lines],
+        "saving_ms": saving_ms,
+    }
+    return Report("profile", document, (*sections, _account(profile)), notes)
+
+
+def _whole_document(profile: Profile, outline: Profile) -> Mapping[str, Json]:
+    total = outline.total
+    return {
         "by": list(profile.by),
         "lines": lines_document(profile.lines),
-        "groups": [_group_document(profile, group, saving_ms) for group in profile.groups],
         "rejects": [_reject_document(reject) for reject in profile.rejects[:FIRST_REJECTS]],
-        "requests_month": profile.requests_month(total),
-        "saving_ms": saving_ms,
+        "requests_month": outline.requests_month(total),
         "seen_from": profile.seen_from,
         "sampling": profile.sampling,
-        "span": {"first": _iso(total.first_ns), "last": _iso(total.last_ns), "hours": profile.span_hours},
+        "span": {"first": _iso(total.first_ns), "last": _iso(total.last_ns), "hours": outline.span_hours},
     }
 
 
@@ -133,19 +199,19 @@ def _reject_document(reject: Reject) -> Mapping[str, Json]:
     return {"file": reject.file, "line": reject.line, "reason": reject.reason, "detail": reject.detail, "raw": raw}
 
 
-def _group_document(profile: Profile, group: Group, saving_ms: float) -> Mapping[str, Json]:
-    tally = group.tally
+def _group_document(line: _Line) -> Mapping[str, Json]:
+    tally = line.group.tally
     cost = tally.mean("cost_usd")
     return {
         "workload": None,
         "placement": None,
-        **group.key,
+        **line.group.key,
         "requests": tally.requests,
         "errors": tally.errors,
         "error_ratio": tally.error_ratio,
         "error_ratio_interval": list(wilson(tally.errors, tally.requests)) if tally.requests else None,
-        "latency_ms": latency_document(tally.latency, _intervals_over_days(tally, "latency")),
-        "ttft_ms": latency_document(tally.ttft, _intervals_over_days(tally, "ttft")),
+        "latency_ms": latency_document(tally.latency, line.latency),
+        "ttft_ms": latency_document(tally.ttft, line.ttft),
         "network_ms": latency_document(tally.network),
         "failure_ms": latency_document(tally.failure),
         "input_tokens": _tokens_document(tally, "input_tokens"),
@@ -155,18 +221,19 @@ def _group_document(profile: Profile, group: Group, saving_ms: float) -> Mapping
         "cold_start_ratio": tally.cold_starts.total / tally.cold_starts.n if tally.cold_starts.n else None,
         "cost_usd_sum": tally.total("cost_usd"),
         "cost_usd_per_1k_requests": None if cost is None else 1000 * cost,
-        "requests_month": profile.requests_month(tally),
-        "saving": _saving_document(saving_of(tally, saving_ms)),
+        "requests_month": line.requests_month,
+        "saving": _saving_document(line.saving),
     }
 
 
-def latency_document(sample: LatencyHistogram, over: Mapping[str, Json] | None = None) -> Mapping[str, Json] | None:
+def latency_document(sample: LatencyHistogram, intervals: Intervals | None = None) -> Mapping[str, Json] | None:
     """Quantiles, mean and extremes in ms, whether each quantile may be relied on, and its 95 % interval; ``None`` of nothing.
 
-    ``over``: the intervals over days, where days differ by more than chance.
+    ``intervals`` adds those over days, where days differ by more than chance.
     """
     if not sample.n:
         return None
+    over = intervals.over_days if intervals else None
     return {
         "n": sample.n,
         **{name: sample.quantile(p) for name, p in QUANTILES.items()},
@@ -175,23 +242,8 @@ def latency_document(sample: LatencyHistogram, over: Mapping[str, Json] | None =
         "max": sample.max_ms,
         "estimable": {name: sample.estimable(p) for name, p in QUANTILES.items()},
         "interval": {name: list(sample.interval(p)) for name, p in QUANTILES.items()},
-        "interval_over_days": over,
+        "interval_over_days": {name: list(ends) for name, ends in over.items()} if over else None,
     }
-
-
-def _intervals_over_days(tally: Tally, measure: Measure) -> Mapping[str, Json] | None:
-    spreads = {name: over_days(tally, p, measure) for name, p in QUANTILES.items()}
-    differing = {name: list(spread.interval) for name, spread in spreads.items() if spread and spread.differ}
-    return differing or None
-
-
-def deciding_interval(tally: Tally, p: float, measure: Measure = "latency") -> tuple[float | None, float | None]:
-    """The 95 % interval that counts: over days where days differ by more than chance and it is wider, else over requests."""
-    sample: LatencyHistogram = getattr(tally, measure)
-    if not sample.n:
-        return None, None
-    spread = over_days(tally, p, measure)
-    return spread.deciding if spread else sample.interval(p)
 
 
 def _tokens_document(tally: Tally, column: str) -> Mapping[str, Json] | None:
@@ -213,11 +265,10 @@ def _saving_document(saving: Saving) -> Mapping[str, Json]:
 # -- the table
 
 
-def _table(profile: Profile, saving_ms: float) -> Table:
-    groups = profile.groups
-    edges = bin_edges([group.tally.latency for group in groups])
-    rows = tuple(Row(tuple(_cells(group, edges, saving_ms)), _saving_words(saving_of(group.tally, saving_ms))) for group in groups)
-    return Table(tuple(_columns(profile.by)), rows, name="profile", caption=tuple(_caption(groups, edges)))
+def _table(by: Iterable[str], lines: Sequence[_Line]) -> Table:
+    edges = bin_edges([line.group.tally.latency for line in lines])
+    rows = tuple(Row(tuple(_cells(line, edges)), _saving_words(line.saving)) for line in lines)
+    return Table(tuple(_columns(by)), rows, name="profile", caption=tuple(_caption(lines, edges)))
 
 
 def _columns(by: Iterable[str]) -> Iterator[Column]:
@@ -236,13 +287,13 @@ def _columns(by: Iterable[str]) -> Iterator[Column]:
     yield from (Column("saving_felt", "felt", in_words=True), Column("saving_felt_from_ms", "felt from", "ms", in_words=True))
 
 
-def _cells(group: Group, edges: Sequence[float], saving_ms: float) -> Iterator[Cell]:
-    tally, saving = group.tally, saving_of(group.tally, saving_ms)
-    yield from (text(value) for value in group.key.values())
+def _cells(line: _Line, edges: Sequence[float]) -> Iterator[Cell]:
+    tally, saving = line.group.tally, line.saving
+    yield from (text(value) for value in line.group.key.values())
     yield from (count(tally.requests), ratio(tally.error_ratio))
-    yield from (_quantile(tally, p, "latency") for p in QUANTILES.values())
+    yield from (_quantile(tally.latency, line.latency, name) for name in QUANTILES)
     yield from (ms(tally.latency.mean_ms), ms(tally.latency.max_ms))
-    yield from (_quantile(tally, 0.5, "ttft"), _quantile(tally, 0.99, "ttft"))
+    yield from (_quantile(tally.ttft, line.ttft, name) for name in ("p50", "p99"))
     yield from (Cell(tally.mean("input_tokens"), "count"), Cell(tally.mean("output_tokens"), "count"))
     cost = tally.mean("cost_usd")
     yield usd(None if cost is None else 1000 * cost)
@@ -251,9 +302,9 @@ def _cells(group: Group, edges: Sequence[float], saving_ms: float) -> Iterator[C
     yield from (Cell(saving.felt), ms(saving.felt_from_ms))
 
 
-def _quantile(tally: Tally, p: float, measure: Measure) -> Cell:
-    sample: LatencyHistogram = getattr(tally, measure)
-    return ms(sample.quantile(p), *deciding_interval(tally, p, measure), estimable=sample.n > 0 and sample.estimable(p))
+def _quantile(sample: LatencyHistogram, intervals: Intervals, name: str) -> Cell:
+    p = QUANTILES[name]
+    return ms(sample.quantile(p), *intervals.deciding[name], estimable=sample.n > 0 and sample.estimable(p))
 
 
 def _saving_words(saving: Saving) -> str:
@@ -279,16 +330,16 @@ def _ms_words(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 or value == int(value) else f"{value:.3g} ms"
 
 
-def _caption(groups: Sequence[Group], edges: Sequence[float]) -> Iterator[str]:
+def _caption(lines: Sequence[_Line], edges: Sequence[float]) -> Iterator[str]:
     yield "below each quantile its 95 % interval; failed requests count as errors and are outside the quantiles"
-    samples = [group.tally.latency for group in groups if group.tally.latency.n]
+    samples = [line.group.tally.latency for line in lines if line.group.tally.latency.n]
     lacking = [name for name, p in QUANTILES.items() if not all(sample.estimable(p) for sample in samples)]
     if lacking:
         needs = ", ".join(f"{name} needs {NEEDED[name]}" for name in lacking)
         yield f"? not estimable: too few successes for an interval ({needs}); rely on nothing marked so"
-    uneven = [_key_words(group) for group in groups if (spread := over_days(group.tally, 0.5)) and spread.differ]
+    uneven = [_key_words(line.group) for line in lines if line.latency.over_days]
     if uneven:
-        yield f"days differ by more than chance, so the interval is the one over days where that is wider: {', '.join(uneven)}"
+        yield f"days differ by more than chance, so the interval is the one over days where that is wider: {_few(uneven)}"
     if edges:
         yield f"distribution: {_ms_words(edges[0])} to {_ms_words(edges[-1])}, logarithmic, the same in every row"
 
@@ -318,12 +369,13 @@ def binned(sample: LatencyHistogram, edges: Sequence[float]) -> tuple[int, ...] 
 # -- around the table
 
 
-def _headline(profile: Profile) -> Text:
-    return Text((" · ".join(_facts(profile)),))
+def _headline(outline: Profile) -> Text:
+    return Text((" · ".join(_facts(outline)),))
 
 
 def _facts(profile: Profile) -> Iterator[str]:
-    total, per_month = profile.total, profile.requests_month(profile.total)
+    total = profile.total
+    per_month = profile.requests_month(total)
     yield span_words(total.first_ns, total.last_ns)
     yield f"{total.requests:,} requests" + (f" ({_rounded(per_month)} a month)" if per_month is not None else "")
     yield "unsampled" if profile.sampling == 1 else f"sampled: {profile.sampling:.4g} of all requests"
@@ -416,22 +468,34 @@ def _reject_line(reject: Reject) -> str:
     return f"{reject.file}:{reject.line}: {reject.reason}: {reject.detail}: {raw[:80]}{'...' if len(raw) > 80 else ''}"
 
 
-def _own_notes(profile: Profile, saving_ms: float) -> Iterator[str]:
-    span = profile.span_hours
+def _own_notes(outline: Profile, lines: Sequence[_Line]) -> Iterator[str]:
+    span = outline.span_hours
     if span and span < 24:
         yield f"the log spans {span:.3g} h: a month's requests are its rate held for 730 h, whatever the hour"
-    for group in profile.groups:
-        network = group.tally.network.quantile(0.5)
-        if network is not None and saving_ms > network:
-            yield (
-                f"{_key_words(group)}: a saving of {_ms_words(saving_ms)} is more than the network part of these requests"
-                f" (p50 {_ms_words(network)}); moving them cannot save it"
-            )
-        told = group.tally.sums.get("cost_usd")
-        answered = group.tally.requests - group.tally.errors
-        if told and 0 < told.n < answered:
-            silent = f"{answered - told.n:,} of {answered:,} answered requests"
-            yield f"{_key_words(group)}: {silent} told no cost; the mean is over the others"
+    beyond = [f"{_key_words(line.group)} ({_ms_words(network)})" for line, network in _with_network(lines) if line.saving.ms > network]
+    if beyond:
+        saving = _ms_words(lines[0].saving.ms)
+        yield f"a saving of {saving} is more than the network part (p50) of {_few(beyond)}: moving them cannot save it"
+    silent = [words for line in lines if (words := _without_cost(line.group))]
+    if silent:
+        yield f"the cost is the mean of those that told one; {_few(silent)} did not"
+
+
+def _with_network(lines: Sequence[_Line]) -> Iterator[tuple[_Line, float]]:
+    for line in lines:
+        network = line.group.tally.network.quantile(0.5)
+        if network is not None:
+            yield line, network
+
+
+def _without_cost(group: Group) -> str | None:
+    """How many answered requests told no cost, where others did."""
+    told, answered = group.tally.sums.get("cost_usd"), group.tally.requests - group.tally.errors
+    return f"{answered - told.n:,} of {answered:,} in {_key_words(group)}" if told and 0 < told.n < answered else None
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def _key_words(group: Group) -> str:
@@ -466,10 +530,11 @@ def frame_of(profile: Profile) -> pd.DataFrame:
     """One row per group, the columns of the CSV: numbers unrounded, unknown as ``None`` or NaN."""
     import pandas as pd
 
-    return pd.DataFrame([_frame_row(profile, group) for group in profile.groups])
+    outline = _outline(profile)
+    return pd.DataFrame([_frame_row(group, outline.requests_month(group.tally)) for group in profile.groups])
 
 
-def _frame_row(profile: Profile, group: Group) -> Mapping[str, object]:
+def _frame_row(group: Group, requests_month: float | None) -> Mapping[str, object]:
     tally = group.tally
     row: dict[str, object] = {**group.key, "requests": tally.requests, "errors": tally.errors, "error_ratio": tally.error_ratio}
     measures: tuple[tuple[str, Measure, LatencyHistogram], ...] = (
@@ -477,11 +542,12 @@ def _frame_row(profile: Profile, group: Group) -> Mapping[str, object]:
         ("ttft_ms", "ttft", tally.ttft),
     )
     for label, measure, sample in measures:
+        intervals = intervals_of(tally, measure)
         for name, p in QUANTILES.items():
-            low, high = deciding_interval(tally, p, measure)
+            low, high = intervals.deciding[name]
             row |= {f"{label}_{name}": sample.quantile(p), f"{label}_{name}_low": low, f"{label}_{name}_high": high}
             row[f"{label}_{name}_estimable"] = sample.estimable(p) if sample.n else None
         row |= {f"{label}_mean": sample.mean_ms, f"{label}_min": sample.min_ms, f"{label}_max": sample.max_ms}
     for column in ("input_tokens", "cached_tokens", "output_tokens", "cost_usd"):
         row |= {f"{column}_sum": tally.total(column), f"{column}_mean": tally.mean(column)}
-    return row | {"requests_month": profile.requests_month(tally)}
+    return row | {"requests_month": requests_month}

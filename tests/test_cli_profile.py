@@ -28,8 +28,8 @@ from edgeroi.histogram import LatencyHistogram
 from edgeroi.profile_report import (
     bin_edges,
     binned,
-    deciding_interval,
     frame_of,
+    intervals_of,
     judged_on,
     profile_report,
     saving_of,
@@ -236,7 +236,7 @@ def uneven_days(medians: Sequence[float], n: int = 200) -> Tally:
 def test_where_days_differ_the_interval_is_the_wider_one_over_days() -> None:
     tally = uneven_days([100, 150, 90, 160, 120, 80, 170])
     low, high = tally.latency.interval(0.5)
-    wider_low, wider_high = deciding_interval(tally, 0.5)
+    wider_low, wider_high = intervals_of(tally).deciding["p50"]
     assert low is not None
     assert high is not None
     assert wider_low is None or wider_low < low
@@ -246,9 +246,21 @@ def test_where_days_differ_the_interval_is_the_wider_one_over_days() -> None:
     assert "days differ by more than chance" in renderer("table").render(report, Page())
 
 
+def test_a_month_s_requests_are_those_of_the_profile() -> None:
+    """The report works them out without adding up latencies; the core's own method must agree."""
+    tallies = {("w", str(i)): Tally(10 * i, first_ns=i * DAY_NS, last_ns=(i + 3) * DAY_NS) for i in range(1, 4)}
+    profile = Profile(
+        Partial(("workload", "placement"), tallies), (FileAccount("a", 1, "d", "f", "u", LineCount(60, 0, 60)),), sampling=0.5
+    )
+    document = profile_report(profile, version="0").document
+    assert document["requests_month"] == profile.requests_month(profile.total) == 60 / 0.5 / (5 * 24) * 730
+    groups = [group["requests_month"] for group in document["groups"]]  # type: ignore[union-attr,index,call-overload]
+    assert groups == [profile.requests_month(tally) for tally in tallies.values()]
+
+
 def test_where_days_are_alike_the_interval_is_the_one_over_requests() -> None:
     tally = uneven_days([100] * 7)
-    assert deciding_interval(tally, 0.5) == tally.latency.interval(0.5)
+    assert intervals_of(tally).deciding["p50"] == tally.latency.interval(0.5)
     report = profile_report(profile_of(tally), version="0")
     assert report.document["groups"][0]["latency_ms"]["interval_over_days"] is None  # type: ignore[index,call-overload]
     assert "days differ" not in renderer("table").render(report, Page())
