@@ -16,7 +16,7 @@ from edgeroi.logs.jsonl import FORMAT, read_line
 from edgeroi.logs.reading import Field, reading
 from edgeroi.logs.record import Bad, Intake, epoch_unit, instant_of, status_failed
 
-NATIVE = reading(by=("workload", "status", "error", "streamed"))
+NATIVE = reading(by=("workload", "status", "error", "streamed", "output_tokens"))
 GOOD = {
     "timestamp": "2026-11-22T10:00:00.250Z",
     "workload": "chat",
@@ -117,6 +117,10 @@ def test_a_value_is_taken_as_it_is_or_not_at_all(changes, where):
         (b'{"latency_ms":1,"latency\\u005fms":2}', "duplicate_key"),
         (b'{"latency_ms":1,"latency_ms" :2}', "duplicate_key"),
         (b'{"latency_ms":1,"note":"a\\":b"}', "profiled"),
+        (b'{"latency_ms":1,"note":"{\\"latency_ms\\" :1} : \\\\"}', "profiled"),
+        (b'{"latency_ms":1,"note":"\\\\","note" :2}', "duplicate_key"),
+        (b'{"latency_ms":1,"note":"a : b"}', "profiled"),
+        (b'{"latency_ms":1}\r', "profiled"),
         (b'{"latency_ms":1,"note":{"x":1,"x":2}}', "duplicate_key"),
         (b'{"latency_ms":NaN}', "bad_json"),
         (b'{"latency_ms":1e400}', "out_of_range"),
@@ -131,7 +135,7 @@ def test_a_value_is_taken_as_it_is_or_not_at_all(changes, where):
         (b"", "blank"),
         (b'{"a":' * 3000 + b"1" + b"}" * 3000, "too_deep"),
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:40],
 )
 def test_a_line_that_is_no_record_says_why(text, where):
     assert fate(text) == where

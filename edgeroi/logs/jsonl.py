@@ -64,6 +64,8 @@ class Jsonl:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
+        if chunk[-2:] == b"\r\n" and chunk.count(b"\r") == newlines(chunk) == chunk.count(b"\r\n"):
+            chunk = chunk.replace(b"\r\n", b"\n")
         end = len(chunk) if chunk.endswith(b"\n") else chunk.rfind(b"\n") + 1
         tail = chunk[end:]
         piece = _Piece(chunk[:end], reading)
@@ -75,8 +77,8 @@ class Jsonl:
 
 #: How many lines are tried at once after a larger number did not pass.
 _FEWER = (64, 8)
-#: How often the type of the records may be learned anew.
-_MOST_LEARNED = 20
+#: How much of a file its records' type is learned from first, how often it may be learned anew, and for how many files it is kept.
+_FIRST_LOOK, _MOST_LEARNED, _MOST_FILES = 1 << 16, 100, 16
 
 
 class _Piece:
@@ -96,10 +98,11 @@ class _Piece:
         if learned.kind is not None and records is not None:
             self._take(records, range(self.n), learned.kind)
         else:
-            self._read_fewer(learned.kind)
+            self._read_fewer(learned)
 
-    def _read_fewer(self, kind: RecordType | None) -> None:
+    def _read_fewer(self, learned: _Learned) -> None:
         """Smaller and smaller blocks, until what is odd stands alone."""
+        kind = learned.kind
         lines = self.text.split(b"\n")
         blocks = [range(self.n)]
         found: list[Any] = []
@@ -117,7 +120,9 @@ class _Piece:
         if kind is not None and found:
             self._take(found, numbers, kind, lines)
         for number in (number for block in blocks for number in block):
-            read_line(self.intake, number + 1, lines[number])
+            record = read_line(self.intake, number + 1, lines[number])
+            if record is not None:
+                learned.meet(record)
 
     def _take(self, records: list[Any], numbers: Sequence[int], kind: RecordType, lines: list[bytes] | None = None) -> None:
         columns = columns_of(records, kind, self.reading, _paths(self.reading))
@@ -142,37 +147,37 @@ class _Learned:
     """The type of a log's records as far as it was seen. It decides how fast lines are read, never what they say."""
 
     def __init__(self, wanted: Mapping[Path, Any] | None) -> None:
-        self.wanted, self.all, self.times = wanted, Seen(), 0
+        self.wanted, self.seen, self.strangers, self.times = wanted, Seen(), 0, 0
         self.kind: RecordType | None = None
 
     def decode(self, text: bytes, lines: int) -> list[Any] | None:
-        """All records, if need be by a type learned from these very lines, else from all that were ever looked at."""
-        records = self.kind.decode(text, lines) if self.kind else None
-        if records is not None or self.wanted is None or self.times >= _MOST_LEARNED:
-            return records
-        self.times += 1
-        seen = Seen()
-        looked_at_first = text[: 1 << 16] if self.times == 1 else text
-        for record in map(object_of, looked_at_first.split(b"\n")):
-            if not isinstance(record, Bad):
-                seen.see(record)
-                self.all.see(record)
-        for looked_at in (seen, self.all):
-            kind = learn(looked_at, self.wanted)
-            records = kind.decode(text, lines) if kind else None
-            if records is not None or (self.kind is None and looked_at is self.all):
-                self.kind = kind
-                break
-        return records
+        """All records, or ``None``; learns from the first lines it is shown, and anew after strangers were met."""
+        if self.seen.n == 0:
+            for record in map(object_of, text[:_FIRST_LOOK].split(b"\n")):
+                if not isinstance(record, Bad):
+                    self.meet(record)
+        if self.strangers and self.times < _MOST_LEARNED:
+            self.times, self.strangers = self.times + 1, 0
+            self.kind = learn(self.seen, self.wanted) if self.wanted is not None else None
+        return self.kind.decode(text, lines) if self.kind else None
+
+    def meet(self, record: Mapping[str, Any]) -> None:
+        """Look at a record that was read the exact way: its keys may be new."""
+        if self.times < _MOST_LEARNED and (self.kind is None or not self.seen.fits(record)):
+            self.seen.see(record)
+            self.strangers += 1
 
 
 _LEARNED: dict[tuple[object, ...], _Learned] = {}
 
 
 def _learned(reading: Reading) -> _Learned:
+    """What was learned of the file; that of a few files is remembered."""
     paths = _paths(reading)
-    key = tuple(sorted(paths.items()))
+    key = (reading.file, *sorted(paths.items()))
     if key not in _LEARNED:
+        if len(_LEARNED) >= _MOST_FILES:
+            _LEARNED.clear()
         _LEARNED[key] = _Learned(_wanted(paths))
     return _LEARNED[key]
 
@@ -190,16 +195,17 @@ def _wanted(paths: Mapping[str, Path]) -> dict[Path, Any] | None:
     return wanted
 
 
-def read_line(intake: Intake, number: int, line: bytes) -> None:
-    """Judge one line."""
+def read_line(intake: Intake, number: int, line: bytes) -> Mapping[str, Any] | None:
+    """Judge one line; the object it holds, if it does."""
     if not line.strip(b" \t\r"):
         intake.blank += 1
-        return
+        return None
     record = object_of(line)
     if isinstance(record, Bad):
         intake.reject(number, record.reason, record.detail, line)
-    else:
-        intake.record(values_of(record, intake.reading), number, line)
+        return None
+    intake.record(values_of(record, intake.reading), number, line)
+    return record
 
 
 def _read_tail(intake: Intake, number: int, line: bytes) -> None:

@@ -57,7 +57,7 @@ class Reading:
 
     ``by``: the columns of a group, in order. ``fields``: mapped columns. ``from_name``: patterns on the file's name.
     ``const``: one text for every request, by column. ``not_error``: error or status values that are successes all the same.
-    ``require``: columns every request must tell. ``format``: the only format to try.
+    ``require``: columns every request must tell. ``format``: the only format to try. ``file``: the file it is the reading of.
     """
 
     by: tuple[str, ...] = DEFAULT_BY
@@ -69,6 +69,7 @@ class Reading:
     seen_from: SeenFrom | None = None
     sampling: float = 1.0
     format: str | None = None
+    file: str | None = None
 
     @property
     def mapped(self) -> bool:
@@ -94,7 +95,8 @@ class Reading:
     def for_file(self, name: str) -> Reading:
         """The reading of one file: what its name says has become constant. A name the pattern does not fit says nothing."""
         said = {column: named(pattern, PurePath(name).name) for column, pattern in self.from_name.items()}
-        return replace(self, const={**self.const, **{column: text for column, text in said.items() if text is not None}})
+        told = {column: text for column, text in said.items() if text is not None}
+        return replace(self, const={**self.const, **told}, file=name)
 
 
 def named(pattern: str, name: str) -> str | None:

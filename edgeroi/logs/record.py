@@ -131,8 +131,6 @@ def _count(request: Request, column: str, value: object, reading: Reading) -> Ba
     if not 0 <= value < MOST_COUNT:
         return _range(column, reading, "between 0 and 2**53")
     request.numbers[column] = float(value)
-    if column in reading.by:
-        request.labels[column] = str(int(value))
     return None
 
 
@@ -158,8 +156,6 @@ def _flag(request: Request, column: str, value: object, reading: Reading) -> Bad
     if type(value) is not bool:
         return _wrong(column, value, "true or false", reading)
     request.numbers[column] = float(value)
-    if column in reading.by:
-        request.labels[column] = "true" if value else "false"
     return None
 
 

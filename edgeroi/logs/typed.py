@@ -23,6 +23,9 @@ from edgeroi.request import COLUMNS
 Path = tuple[str, ...]
 #: A log with more different keys than this is decoded line by line.
 _MOST_KEYS = 200
+_COLON, _QUOTE = b':"'
+#: Which bytes are white space to JSON.
+_WHITE = np.isin(np.arange(256), list(b" \t\r\n"))
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,15 @@ class RecordType:
             records: list[Any] = self.decoder.decode_lines(text)
         except (msgspec.DecodeError, RecursionError, ValueError):
             return None
-        if len(records) != lines or _pairs(text, b'":') != self._keys(records) or _pairs(text, b" :") or b"\t" in text or b"\r" in text:
-            return None
-        return records
+        return records if len(records) == lines and self._no_key_lost(text, records) else None
+
+    def _no_key_lost(self, text: bytes, records: Sequence[Any]) -> bool:
+        keys = self._keys(records)
+        if _pairs(text, b'":') == keys and not _pairs(text, b" :") and b"\t" not in text and b"\r" not in text:
+            return True
+        # Text inside strings may look like keys; without its escapes, every quote that is left begins or ends a string.
+        bare = text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
+        return bare.count(b'":') == keys and not _space_before_colon(bare)
 
     def _keys(self, records: Sequence[Any]) -> int:
         unset = sum(sum(map(is_, map(attrgetter(name), records), repeat(self.unset))) for name in self.optional)
@@ -87,6 +96,19 @@ def _one_object_a_line(text: bytes, lines: int) -> bool:
         and _pairs(text, b"\n{") == lines - 1
         and newlines(text) == lines
     )
+
+
+def _space_before_colon(text: bytes) -> bool:
+    """Whether a quote, white space and a colon follow each other anywhere."""
+    bytes_ = np.frombuffer(text, np.uint8)
+    places = np.flatnonzero(bytes_ == _COLON) - 1
+    places = places[_WHITE[bytes_[places]]]
+    while places.size:
+        places = places - 1
+        if (bytes_[places] == _QUOTE).any():
+            return True
+        places = places[_WHITE[bytes_[places]]]
+    return False
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -130,6 +152,15 @@ class Seen:
     keys: dict[str, int] = field(default_factory=dict)
     inside: dict[str, Seen] = field(default_factory=dict)
     plain: set[str] = field(default_factory=set)
+
+    def fits(self, value: Mapping[str, Any]) -> bool:
+        """Whether the keys are known, and those there that were always there."""
+        return (
+            value.keys() <= self.keys.keys()
+            and all(key in value for key, count in self.keys.items() if count == self.n)
+            and all(inside.fits(value[key]) for key, inside in self.inside.items() if isinstance(value.get(key), dict))
+            and not any(isinstance(part, dict) and key not in self.inside for key, part in value.items())
+        )
 
     def see(self, value: Mapping[str, Any]) -> None:
         """Note one more object."""
