@@ -218,7 +218,8 @@ def setting() -> str:
     names = ("edgeroi", "numpy", "msgspec", "duckdb", "polars", "chdb")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     machine = f"{os.cpu_count()} x {models[0] if models else platform.machine()}, {memory:.0f} GB"
-    return f"{datetime.now(UTC):%Y-%m-%d} · {machine} · {platform.system()}, Python {platform.python_version()} · {versions}"
+    idle = f"load average before {os.getloadavg()[0]:.1f}"
+    return f"{datetime.now(UTC):%Y-%m-%d} · {machine}, {idle} · {platform.system()}, Python {platform.python_version()} · {versions}"
 
 
 def record(report: str) -> None:
