@@ -114,6 +114,7 @@ def _not_zero(x: float) -> float:
     return x or 1e-300
 
 
+@lru_cache(maxsize=4096)
 def student_quantile(p: float, degrees: float) -> float:
     """The quantile of Student's t for ``p`` >= 0.5: t^2 = d (1/x - 1) with I_x(d/2, 1/2) = 2 (1 - p)."""
     if not 0.5 <= p < 1:
