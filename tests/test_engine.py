@@ -129,6 +129,28 @@ def test_a_line_too_long_costs_only_itself_in_bounded_memory(tmp_path, monkeypat
     assert sum(reject["line"] > 41 for reject in told) == sum(reject["line"] < 41 for reject in told)
 
 
+def test_line_ends_of_windows_change_nothing(tmp_path):
+    # Of the lines of white space only the sound ones are compared: a rejected line keeps its carriage return.
+    data = b"\n".join(line for line in log().split(b"\n") if line.startswith(b'{"timestamp"')) + b"\n"
+    plain, windows = _written(tmp_path, "a", data), _written(tmp_path, "b", data.replace(b"\n", b"\r\n"))
+    assert without_place(read_logs([plain], BY)) == without_place(read_logs([windows], BY))
+
+
+def test_records_whose_keys_come_and_go_are_all_read(tmp_path):
+    rng = random.Random(4)
+    records = []
+    for n in range(6000):
+        record = {"latency_ms": n + 0.5, "workload": "chat"} | ({"status": 200} if n > 3000 else {"kind": {"of": "x"}})
+        record |= {rng.choice(["a", "b", "c"]): rng.choice([1, None, "x", {"y": 2}, [{"z": 1}]])} if rng.random() < 0.1 else {}
+        records.append(json.dumps(record, separators=rng.choice([(",", ":"), (", ", ": ")])))
+    file = _written(tmp_path, "a.jsonl", "\n".join(records).encode() + b"\n")
+    profile = read_logs([file], BY)
+    assert profile.lines.profiled == 6000
+    assert profile.total.latency.n == 6000
+    assert int(profile.total.latency.sums_ns.sum()) == sum(n * 10**6 + 500_000 for n in range(6000))
+    assert profile.select(status="200").requests == 2999
+
+
 def compressed(data, kind):
     if kind == "gz":
         return gzip.compress(data)
