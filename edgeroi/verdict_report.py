@@ -537,7 +537,7 @@ def _candidate(decision: Decision) -> dict[str, Json]:
 
 def _break_even(decision: Decision) -> dict[str, Json]:
     if not _known(decision):
-        return {}
+        return None
     return {name: _finite(value) for name, value in decision.books.break_even.items()}
 
 

@@ -255,8 +255,8 @@ def test_errors_are_measured_too(tmp_path: Path) -> None:
 
 def test_the_price_of_now_is_what_the_log_names(tmp_path: Path) -> None:
     write_log(tmp_path / "log.jsonl", [100.0] * 400, provider="deepinfra", model="BAAI/bge-base-en-v1.5")
-    text = f"log: log.jsonl\nseen_from: client\nworkloads:{SMALL.replace('    now: {price: deepinfra/BAAI/bge-base-en-v1.5, region: us-east}', '')}"
-    found = decision(tmp_path, text.replace("\n\n", "\n") + "    requests: 10M /month\n")
+    unnamed = "".join(line for line in SMALL.splitlines(keepends=True) if "now:" not in line)
+    found = decision(tmp_path, f"log: log.jsonl\nseen_from: client\nworkloads:{unnamed}    requests: 10M /month\n")
     assert found.books.likely.cost - found.books.likely.premium == pytest.approx(5.0)
     assert any("is what the log names" in note for note in found.case.notes)
 

@@ -89,6 +89,7 @@ def compare(
     explained = tuple(explain or ())
     if edge is None:
         _demand_edge({"--now": now, "--users-in": users_in, "--waiting": waiting})
+        _refuse_logs(inputs)
         scenarios, policies = loaded(inputs, set_)
         verdicts = judge(scenarios, command="compare", today=today(), at=day_of(prices_as_of), policies=policies, explain=explained)
     else:
@@ -123,6 +124,17 @@ def _demand_edge(given: dict[str, str | None]) -> None:
     for name, value in given.items():
         if value is not None:
             raise EdgeroiError(f"{name} goes with a log and --edge", fix="add --edge PROVIDER/MODEL, or state it in the scenario")
+
+
+def _refuse_logs(inputs: list[str]) -> None:
+    from pathlib import Path
+
+    from edgeroi.errors import EdgeroiError
+
+    for given in inputs:
+        if given == "-" or (Path(given).is_file() and Path(given).suffix not in (".yaml", ".yml")):
+            fix = "add --edge PROVIDER/MODEL, the offer that would serve it; edgeroi prices list cloudflare shows some"
+            raise EdgeroiError(f"{given} is no scenario; a log goes with --edge", fix=fix)
 
 
 def _drafted(profile: Profile, inputs: list[str], asked: Asked, set_: list[str] | None) -> Scenario:
