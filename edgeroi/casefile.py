@@ -41,9 +41,10 @@ GROUPED_BY = ("workload", "placement", "model", "provider", "region")
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the facts come from: the price book of a reference (``None``: of everything cheap to know), its day, round trips, logs."""
+    """Where the facts come from: the price book of a reference, and of a model wherever it is served; the day; round trips; logs."""
 
-    book: Callable[[str | None], PriceBook]
+    book: Callable[[str], PriceBook]
+    book_of_family: Callable[[str], PriceBook]
     trips: Callable[[], RoundTrips]
     at: date
     read: ReadLog
@@ -560,9 +561,9 @@ class _Gathering:
         is_same = baseline.model is not None and family(baseline.model) == family(candidate.model)
         least = max(0.0, float(cost - books.baseline_cost.usd_month)) if is_same else 0.0
         found: dict[str, float] = {}
-        book = self.sources.book(None)
+        book = self.sources.book_of_family(family(candidate.model))
         for row in book:
-            if family(row.model) != family(candidate.model) or row.placement in EDGE or row.context or not row.charges_tokens:
+            if row.placement in EDGE or row.context or not row.charges_tokens:
                 continue
             try:
                 price = book.find(row.reference, self.sources.at)

@@ -165,11 +165,11 @@ def is_listed(reference: str) -> bool:
 
 def same_model_at_edge(now: str | None) -> str | None:
     """The edge offer of the same model, where our catalogue knows one."""
-    from edgeroi.judging import book_of
+    from edgeroi.judging import book_of_family
 
-    model = now.partition("/")[2] if now else ""
-    found = (row.reference for row in book_of(None) if model and row.placement == "edge" and family(row.model) == family(model))
-    return next(found, None)
+    if now is None:
+        return None
+    return next((row.reference for row in book_of_family(family(now.partition("/")[2])) if row.placement == "edge"), None)
 
 
 def _told(tally: Tally) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgeroi.casefile import Casefile, ReadLog, Sources, gather
 from edgeroi.errors import EdgeroiError, InternalFault, Place
 from edgeroi.gate import Finding, Gate, findings_of, outcome, sum_findings
+from edgeroi.option import family
 from edgeroi.prices import PriceBook
 from edgeroi.spec import LogRef, ProjectPolicy, Scenario
 from edgeroi.verdict import decide
@@ -49,7 +50,7 @@ def judge(
     judged = []
     for scenario, policy in zip(scenarios, per_scenario, strict=True):
         day = scenario.prices_as_of or at or today
-        sources = Sources(book_of, load_trips, day, read or read_log, policy)
+        sources = Sources(book_of, book_of_family, load_trips, day, read or read_log, policy)
         judged.append(_judged(gather(scenario, sources), policy, today, gate))
     _refuse_unknown_workload(explain, scenarios)
     days = {scenario.prices_as_of or at or today for scenario in scenarios}
@@ -93,11 +94,19 @@ def judge_files(
 
 
 @lru_cache(maxsize=64)
-def book_of(reference: str | None) -> PriceBook:
-    """The price book that answers one reference; of ``None``, the whole of it."""
+def book_of(reference: str) -> PriceBook:
+    """The price book that answers one reference."""
     from edgeroi.pricebooks import load
 
-    return load(None if reference is None else (reference,))
+    return load((reference,))
+
+
+@lru_cache(maxsize=64)
+def book_of_family(name: str) -> PriceBook:
+    """Every provider's rows of one model, whatever it calls it."""
+    from edgeroi.pricebooks import load_models
+
+    return load_models(lambda model: family(model) == name)
 
 
 def _refuse_unknown_workload(explain: tuple[str, ...], scenarios: Sequence[Scenario]) -> None:

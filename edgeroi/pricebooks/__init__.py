@@ -7,7 +7,7 @@ retirement, the day a price was last checked) and the package gives the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -39,12 +39,25 @@ def load(references: Iterable[str] | None = None, files: Iterable[Path | str] = 
     return PriceBook({name: _rows(name, package, own, models) for name in wanted}, everyone, also)
 
 
+def load_models(wanted: Callable[[str], bool]) -> PriceBook:
+    """Every provider's rows of the wanted models only: a few, found without building the thousands of others."""
+    from edgeroi.pricebooks import catalogue, genai
+
+    package, known = genai.providers(), catalogue.providers()
+    everyone = tuple(sorted({*known, *package}))
+    found = {name: _rows(name, package, [], (), wanted) for name in everyone}
+    also = {name: provider.name for provider in known.values() for name in provider.names}
+    return PriceBook({name: tuple(row for row in rows if wanted(row.model)) for name, rows in found.items()}, everyone, also)
+
+
 def _provider(reference: str, also: dict[str, str]) -> str:
     name = Reference.parse(reference).provider.casefold()
     return also.get(name, name)
 
 
-def _rows(provider: str, package: tuple[str, ...], own: list[Price], models: tuple[str, ...]) -> tuple[Price, ...]:
+def _rows(
+    provider: str, package: tuple[str, ...], own: list[Price], models: tuple[str, ...], wanted: Callable[[str], bool] | None = None
+) -> tuple[Price, ...]:
     from edgeroi.pricebooks import catalogue
 
     stated, rate = catalogue.rows(provider)
@@ -52,7 +65,7 @@ def _rows(provider: str, package: tuple[str, ...], own: list[Price], models: tup
     if provider in package:
         from edgeroi.pricebooks import genai
 
-        listed = genai.rows(provider, models)
+        listed = genai.rows(provider, models, wanted)
     mine = tuple(row for row in own if row.provider == provider)
     place = catalogue.providers()[provider].placement if provider in catalogue.providers() else None
     rows = merged(mine, merged(stated, listed))

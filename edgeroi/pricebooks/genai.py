@@ -8,7 +8,7 @@ and the price book decides. It does not say when a price was last checked: such 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
@@ -53,12 +53,16 @@ def providers() -> tuple[str, ...]:
     return tuple(_by_id())
 
 
-def rows(provider: str, models: tuple[str, ...] = ()) -> tuple[Price, ...]:
-    """Every row of a provider; ``models`` are names that may be longer forms of a listed one and then become its aliases."""
+def rows(provider: str, models: tuple[str, ...] = (), wanted: Callable[[str], bool] | None = None) -> tuple[Price, ...]:
+    """Every row of a provider, or of its ``wanted`` models.
+
+    ``models`` are names that may be longer forms of a listed one and then become its aliases.
+    """
     listed = _by_id()[provider]
     source = f"{_origin()}, {(listed.pricing_urls or ['no page given'])[0].removeprefix('https://')}"
     longer = {model: found.id for model in models if (found := match(listed, model)) and model.casefold() not in _names(found)}
-    return tuple(row for model in listed.models for row in _model_rows(listed.id, model, source, longer))
+    chosen = (model for model in listed.models if wanted is None or wanted(model.id))
+    return tuple(row for model in chosen for row in _model_rows(listed.id, model, source, longer))
 
 
 def match(provider: Provider, name: str) -> ModelInfo | None:
