@@ -82,7 +82,7 @@ class Verdicts:
         for scenario in self.scenarios:
             for decision in scenario.decisions:
                 told = {"scenario": scenario.name, "workload": decision.case.workload, "runs_on": decision.case.runs_on}
-                points = _break_even(decision)
+                points = _break_even(decision) or {}
                 rows.append({**told, "best": decision.best, "verdict": decision.verdict, **_candidate(decision), **points})
         return pd.DataFrame(rows).convert_dtypes()
 
@@ -93,7 +93,8 @@ def verdict_report(verdicts: Verdicts) -> Report:
     for scenario in verdicts.scenarios:
         sections += [_verdict_table(scenario, verdicts.prices_as_of), Text(tuple(sentence(d) for d in scenario.decisions))]
         sections += [_explanation(d) for d in scenario.decisions if d.case.workload in verdicts.explain]
-        sections += [cost_table(d) for d in scenario.decisions if d.case.workload in verdicts.explain and not d.case.missing_price]
+        explained = [d for d in scenario.decisions if d.case.workload in verdicts.explain]
+        sections += [table(d) for d in explained for table in (cost_table, unit_cost_table)]
         if scenario.findings:
             sections.append(_findings_table(scenario))
     if verdicts.gate:
@@ -286,6 +287,25 @@ def cost_table(decision: Decision) -> Table:
     )
     rows = [_cost_row(name, line) for name, option in decision.case.options.items() for line in _lines(decision.books, option)]
     return Table(columns, tuple(rows), f"{decision.case.workload}: cost a month", name="cost_lines")
+
+
+def unit_cost_table(decision: Decision) -> Table:
+    """What each priced option comes to: a month, a year, a thousand requests, a million tokens."""
+    columns = (
+        Column("option", "option"),
+        Column("model", "model"),
+        Column("usd_month", "USD/month", "usd"),
+        Column("usd_year", "USD/year", "usd"),
+        Column("usd_per_1k_requests", "USD/1,000 requests", "usd"),
+        Column("usd_per_mtok", "USD/Mtok in and out", "usd"),
+    )
+    rows = []
+    for name, option in decision.case.options.items():
+        if _lines(decision.books, option):
+            cost = decision.books.cost_of(option)
+            totals = (cost.usd_month, cost.usd_year, cost.usd_per_1k_requests, cost.usd_per_mtok)
+            rows.append(Row((text(name), text(option.model), *(usd(total) for total in totals))))
+    return Table(columns, tuple(rows), f"{decision.case.workload}: what it comes to", name="unit_costs")
 
 
 def _lines(books: Books, option: Option) -> tuple[CostLine, ...]:
@@ -535,7 +555,7 @@ def _candidate(decision: Decision) -> dict[str, Json]:
     }
 
 
-def _break_even(decision: Decision) -> dict[str, Json]:
+def _break_even(decision: Decision) -> dict[str, Json] | None:
     if not _known(decision):
         return None
     return {name: _finite(value) for name, value in decision.books.break_even.items()}
