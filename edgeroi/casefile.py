@@ -16,7 +16,7 @@ from edgeroi.economics import Books, Stakes, net_of
 from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
 from edgeroi.estimate import Range
 from edgeroi.histogram import LatencyHistogram
-from edgeroi.latency import Latency, same_mix
+from edgeroi.latency import TOLD_SHARE, Latency, over_days, same_mix
 from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family, policy_name
 from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
@@ -294,12 +294,28 @@ class _Gathering:
         """What is known of one measure of an option, measured before stated."""
         rows = self.option_rows(option)
         if rows is not None and self.scenario.sampling != "tail" and (sample := _sample(rows, measure)).n:
-            return Timing(Latency.of(sample, rows.error_ratio or 0.0), leg=self._outer_leg(option), basis="measured")
+            measured = as_many_as_days(Latency.of(sample, rows.error_ratio or 0.0), rows, measure)
+            return Timing(measured, leg=self._outer_leg(option), basis="measured")
         return self._stated(option, measure)
 
     def _outer_leg(self, option: OptionSpec) -> Leg | None:
         """The leg a gateway's or a server's log does not contain."""
-        return self.leg(option) if self.vantage in ("gateway", "server") else None
+        return self.leg(option) if self.vantage_of(option) in ("gateway", "server") else None
+
+    def vantage_of(self, option: OptionSpec) -> SeenFrom | None:
+        """Where an option's requests were measured: the scenario's word, else its own log's, else the common log's."""
+        if self.scenario.seen_from or option.log is None:
+            return self.vantage
+        return self.profile(option.log).seen_from
+
+    def _unseen(self, option: OptionSpec, rows: Tally) -> str | None:
+        """Why the users' part of the network may be missing from an option's requests, where it may."""
+        vantage = self.vantage_of(option)
+        if vantage == "client" or (vantage is None and rows.served.n >= TOLD_SHARE * rows.latency.n):
+            return None
+        if vantage is None:
+            return "vantage unknown: say where the log measured (seen_from)"
+        return None if self.leg(option) else f"a {vantage}'s log does not hold the users' way: say where they are (users_in)"
 
     def _stated(self, option: OptionSpec, measure: Measure) -> Timing | None:
         whole, service = (option.latency, option.service) if measure == "latency" else (option.ttft, option.service_ttft)
@@ -320,7 +336,7 @@ class _Gathering:
             return replace(stated, leg=leg, cold=None, origin=self.spec.origin_calls, basis="best_case")
         failing = rows.error_ratio or 0.0
         served = rows.served if measure == "latency" else rows.ttft_served
-        if served.n:
+        if served.n >= TOLD_SHARE * sample.n:
             return self._best(Latency.of(served, failing, "best_case"), leg)
         known = self.leg(baseline)
         if self.vantage in ("gateway", "server") and known:
@@ -531,9 +547,8 @@ class _Gathering:
         before, after = (self.option_rows(self.spec.options[name]) for name in (baseline, candidate))
         if before is None or after is None or not (options[baseline].measured and options[candidate].measured):
             return options, ()
-        doubts = []
-        if self.vantage is None and (self.spec.options[candidate].log is None):
-            doubts.append("vantage unknown: say where the log measured (seen_from)")
+        sides = ((self.spec.options[baseline], before), (self.spec.options[candidate], after))
+        doubts = list(dict.fromkeys(why for option, rows in sides if (why := self._unseen(option, rows))))
         measure: Measure = "ttft" if judge == "ttft" else "latency"
         one, two, mix = same_mix(before, after, measure)
         if not mix.comparable:
@@ -576,8 +591,21 @@ class _Gathering:
 
     def _notes(self, options: Mapping[str, Option]) -> tuple[str, ...]:
         legs = (leg.note for spec in self.spec.options.values() if spec.policy is None and (leg := self.leg(spec)))
-        own = (f"{name}: {note}" for name, option in options.items() for note in option.notes)
+        own = (f"{name}: {note}" for name, option in options.items() for note in (*option.notes, *_notes_on_latency(option)))
         return tuple(dict.fromkeys(note for note in (*legs, *own) if note and note not in ("stated", "on the device")))
+
+
+def _notes_on_latency(option: Option) -> tuple[str, ...]:
+    return tuple(note for timing in (option.e2e, option.ttft) if timing and timing.sample for note in timing.sample.notes)
+
+
+def as_many_as_days(latency: Latency, rows: Tally, measure: Measure) -> Latency:
+    """The sample, worth as many requests as its days tell apart: where days differ by more than chance, intervals are the wider ones."""
+    spread = over_days(rows, 0.5, measure)
+    if spread is None or not spread.differ or latency.n is None or spread.n_effective >= latency.n:
+        return latency
+    said = f"days differ by more than chance: {latency.n:,} requests tell as much as {spread.n_effective:,}"
+    return replace(latency, n=spread.n_effective, notes=(*latency.notes, said))
 
 
 def _sample(rows: Tally, measure: Measure) -> LatencyHistogram:

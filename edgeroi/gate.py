@@ -16,7 +16,7 @@ from edgeroi.economics import Books
 from edgeroi.errors import Place
 from edgeroi.prices import Unpriced, concerns
 from edgeroi.spec import GateLimits, Waiver
-from edgeroi.verdict import Case, Decision, dollars, has_value, needs_of, signed
+from edgeroi.verdict import Case, Decision, deadline_name, dollars, has_value, needs_of, signed
 
 Status = Literal["pass", "fail", "undecided", "waived"]
 Level = Literal["error", "warning"]
@@ -109,7 +109,21 @@ def _needs(decision: Decision, gate: Gate) -> Iterator[Finding]:
     for need, met in needs_of(case, case.options[case.runs_on]).items():
         status: Status = {"meets": "pass", "misses": "fail", "unknown": "undecided"}[met]  # type: ignore[assignment]
         said = {"meets": "meets", "misses": "misses", "unknown": "is not known to meet"}[met]
-        yield Finding("needs", case.workload, "error", status, f"{case.runs_on} {said} {need}", place=case.place)
+        limit, value = _measured(case, need)
+        yield Finding("needs", case.workload, "error", status, f"{case.runs_on} {said} {need}", limit, value, case.place)
+
+
+def _measured(case: Case, need: str) -> tuple[float | None, float | None]:
+    """The limit of a need and what the option the workload runs on has, where both are numbers."""
+    assert case.runs_on is not None
+    option = case.options[case.runs_on]
+    if need == "quality":
+        return case.needs.min_quality, option.quality.likely if option.quality else None
+    latency = case.books.latency_of(option)
+    for p, limit in case.needs.deadline:
+        if need == deadline_name(p, limit):
+            return limit.likely, latency.quantile(p) if latency else None
+    return None, None
 
 
 def _required(decision: Decision) -> Iterator[Finding]:

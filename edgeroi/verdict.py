@@ -173,14 +173,15 @@ def needs_of(case: Case, option: Option) -> Mapping[str, Meets]:
     if case.needs.offline:
         found["offline"] = "meets" if option.at_edge else "misses"
     for p, limit in case.needs.deadline:
-        found[_deadline_name(p, limit)] = meets_deadline(case.books.latency_of(option), p, limit.likely)
+        found[deadline_name(p, limit)] = meets_deadline(case.books.latency_of(option), p, limit.likely)
     if case.needs.min_quality is not None:
         known = option.quality
         found["quality"] = "unknown" if known is None else "meets" if known.likely >= case.needs.min_quality else "misses"
     return found
 
 
-def _deadline_name(p: float, limit: Range) -> str:
+def deadline_name(p: float, limit: Range) -> str:
+    """``p95 < 800 ms``."""
     return f"p{100 * p:g} < {limit.likely:g} ms"
 
 
@@ -266,7 +267,7 @@ def offline(case: Case) -> Step:
 
 def deadline(case: Case) -> Step:
     """Is there a hard deadline at a quantile?"""
-    names = tuple(_deadline_name(p, limit) for p, limit in case.needs.deadline)
+    names = tuple(deadline_name(p, limit) for p, limit in case.needs.deadline)
     return _need_step(case, "hard deadline?", names, "no deadline is required")
 
 

@@ -367,7 +367,8 @@ def gate_words(verdicts: Verdicts) -> str:
     errors = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error"]
     counted = sum(finding.status == verdicts.gate for finding in errors)
     edge = [d for d in verdicts.decisions if d.case.runs_on and d.case.options[d.case.runs_on].at_edge]
-    premium = total_premium(edge) if edge else None
+    priced = [d for d in edge if not (d.case.missing_price or d.case.volume_unknown)]
+    premium = total_premium(priced) if priced else None
     spent = (
         "" if premium is None else f"edge costs {'+' if premium >= 0 else '-'}${abs(premium):,.0f} a month = ${premium * 12:,.0f} a year · "
     )

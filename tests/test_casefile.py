@@ -380,3 +380,67 @@ def test_spans_in_words() -> None:
     assert span_words(Tally(2, first_ns=start, last_ns=start + 21 * day)) == "1 Nov-22 Nov, 21 d"
     assert span_words(Tally(2, first_ns=start, last_ns=start + day // 2)) == "1 Nov, 12.0 h"
     assert span_words(Tally(2)) == "no timestamps"
+
+
+# ---- days, and what a log does not hold ------------------------------------------------------------------------------------------
+
+
+def test_days_that_differ_make_a_sample_worth_fewer_requests(tmp_path: Path) -> None:
+    """Ten days of 100 equal requests each: 1,000 requests say what the days say, and 99.9 % under a limit is not known from ten days."""
+    log = tmp_path / "edge.jsonl"
+    write_log(log, [10.0 + 9.0 * (n // 100) for n in range(1000)], days=9.999)
+    even = write_log(tmp_path / "even.jsonl", [10.0 + 9.0 * (n % 10) for n in range(1000)], days=9.999)
+    found = {}
+    for name, file in (("by day", log), ("even", even)):
+        options = OPTIONS.replace("latency: 20 ms", f"log: {file}")
+        needs = "    needs: {deadline: {p95: 150 ms}, why: w, by: b}\n"
+        served = f"workloads:\n  search:\n    {TRAFFIC}\n    options: [cloud, edge]\n    runs_on: edge\n{needs}"
+        found[name] = decision(tmp_path, f"seen_from: client\n{options}{served}")
+    assert found["even"].verdict == "required"
+    assert found["by day"].verdict == "undecided"
+    assert found["even"].books.after is not None
+    assert found["by day"].books.after is not None
+    assert (found["even"].books.after.n, found["by day"].books.after.n < 50) == (1000, True)
+    assert any("days differ by more than chance: 1,000 requests tell as much as" in note for note in found["by day"].case.notes)
+
+
+def two_logs(tmp_path: Path, head: str, **columns: float) -> Decision:
+    for placement, ms in (("cloud", 300.0), ("edge", 40.0)):
+        write_log(tmp_path / f"{placement}.jsonl", [ms + n % 5 for n in range(400)], placement=placement, **columns)
+    text = f"""
+{head}
+options:
+  cloud: {{placement: cloud, price: {{input: 0 USD/Mtok}}, log: cloud.jsonl}}
+  edge: {{placement: edge, price: {{input: 0.001 USD/Mtok}}, log: edge.jsonl}}
+workloads:
+  search:
+    requests: 10M /month
+    runs_on: edge
+    value: {{waiting: 15 USD/h, why: w, by: b}}
+"""
+    return decision(tmp_path, text)
+
+
+def test_two_measurements_from_nobody_knows_where_are_no_worth_it(tmp_path: Path) -> None:
+    found = two_logs(tmp_path, "")
+    assert (found.verdict, found.reason) == ("undecided", "vantage unknown: say where the log measured (seen_from)")
+    assert two_logs(tmp_path, "seen_from: client").verdict == "worth_it"
+
+
+def test_two_measurements_at_a_gateway_lack_the_users_way(tmp_path: Path) -> None:
+    found = two_logs(tmp_path, "seen_from: gateway")
+    assert (found.verdict, found.reason) == ("undecided", "a gateway's log does not hold the users' way: say where they are (users_in)")
+    placed = two_logs(tmp_path, "seen_from: gateway\nusers_in: {us-east: 100%}")
+    assert placed.verdict == "worth_it"
+
+
+def test_measurements_with_their_network_part_are_seen_from_the_client(tmp_path: Path) -> None:
+    assert two_logs(tmp_path, "", network_ms=10.0).verdict == "worth_it"
+
+
+def test_a_network_part_that_few_rows_tell_is_no_base_for_a_best_case(tmp_path: Path) -> None:
+    """One request of 500 with its network part would stand for all."""
+    write_log(tmp_path / "log.jsonl", [100.0] * 500, network_ms=lambda n: 60.0 if n == 0 else None)
+    found = small(tmp_path, "seen_from: client", WORTH)
+    assert found.books.saved is None
+    assert found.reason.startswith("the log does not tell the network part")

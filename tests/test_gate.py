@@ -316,3 +316,19 @@ def test_an_override_reaches_the_gate(tmp_path: Path) -> None:
     assert checked(tmp_path, text).gate == "fail"
     assert checked(tmp_path, text, overrides=("workloads.w.value.waiting=15 USD/h",)).gate == "pass"
     assert checked(tmp_path, text, overrides=("workloads.w.requests=1M /month",)).gate == "pass"  # a tenth of the loss
+
+
+def test_a_need_stands_beside_its_limit(tmp_path: Path) -> None:
+    needs = "    needs: {deadline: {p99: 100 ms}, min_quality: 0.9, why: w, by: b}\n"
+    options = OPTIONS.replace("latency: 20 ms", "latency: 20 ms, quality: 0.95").replace(
+        "latency: 170 ms", "latency: 170 ms, quality: 0.95"
+    )
+    found = [f for f in checked(tmp_path, f"{options}workloads:\n  w:\n{ONE}{needs}").scenarios[0].findings if f.rule == "needs"]
+    assert [(f.message, f.limit, f.value) for f in found] == [("edge meets p99 < 100 ms", 100, 20), ("edge meets quality", 0.9, 0.95)]
+
+
+def test_the_sum_of_what_is_priced_is_told_beside_what_is_not(tmp_path: Path) -> None:
+    options = OPTIONS + "  dark: {placement: edge, latency: 20 ms}\n"
+    dark = ONE.replace("[cloud, edge]", "[cloud, dark]").replace("runs_on: edge", "runs_on: dark")
+    found = checked(tmp_path, f"{options}workloads:\n  w:\n{ONE}  x:\n{dark}")
+    assert gate_words(found) == "edge costs +$195 a month = $2,340 a year · gate: FAIL (1)"
