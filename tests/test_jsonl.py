@@ -12,7 +12,7 @@ from edgeroi.census import partial_of
 from edgeroi.errors import EdgeroiError
 from edgeroi.logs.checked import instants_of
 from edgeroi.logs.format import Head
-from edgeroi.logs.jsonl import FORMAT, read_line
+from edgeroi.logs.jsonl import FORMAT, _learned, read_line
 from edgeroi.logs.reading import Field, reading
 from edgeroi.logs.record import Bad, Intake, epoch_unit, instant_of, status_failed
 
@@ -142,6 +142,29 @@ def test_a_line_that_is_no_record_says_why(text, where):
     # The same among lines that go the fast way.
     chunk = assert_same(b"\n".join([*[line()] * 300, text, *[line()] * 300]) + b"\n")
     assert [fault.line for fault in chunk.faults] in ([], [301])
+
+
+def test_a_record_over_two_lines_is_not_made_up_for_by_a_line_of_two():
+    plain = [b'{"latency_ms":1,"a":{}}'] * 3
+    chunk = assert_same(b"\n".join([*plain, b'{"a":{}', b',"latency_ms":1}', plain[0] * 2]) + b"\n", reading(by=("user_id",)))
+    assert (chunk.lines.profiled, chunk.lines.rejected) == (3, {"bad_json": 3})
+
+
+@pytest.mark.parametrize("odd", [{"timing": None}, {"timing": {"total": 3}}, {"timing": 5}, {"new": 1}, {"timing": {"total": 1, "x": {}}}])
+def test_one_odd_record_does_not_slow_the_others_down(odd):
+    how = reading(map=("latency_ms=timing.total:s",)).for_file(f"{odd}.jsonl")
+    records = [{"timing": {"total": 1, "first": 2}, "error": None}] * 50
+    text = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    for part in (json.dumps({**records[0], **odd}).encode() + b"\n" + text, text):
+        assert_same(part, how)
+    learned = _learned(how)
+    assert len(learned.decode(text, 50)) == 50
+
+
+def test_a_failure_of_no_time_is_one_of_unknown_duration():
+    how = reading(by=("request_id",))
+    chunk = assert_same((line(latency_ms=0, error="429") + b"\n") * 2, how)
+    assert partial_of(chunk.batch, ()).tallies[()].failure.n == 0
 
 
 SCALARS = st.one_of(

@@ -12,7 +12,7 @@ from edgeroi.logs.lines import is_utf16, object_of
 from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
-from edgeroi.logs.typed import Path, RecordType, Seen, learn, value_type
+from edgeroi.logs.typed import Path, RecordType, Seen, learn, shape_of, value_type
 from edgeroi.request import COLUMNS, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
@@ -77,8 +77,9 @@ class Jsonl:
 
 #: How many lines are tried at once after a larger number did not pass.
 _FEWER = (64, 8)
-#: How much of a file its records' type is learned from first, how often it may be learned anew, and for how many files it is kept.
-_FIRST_LOOK, _MOST_LEARNED, _MOST_FILES = 1 << 16, 100, 16
+#: How much of a file its records' type is learned from first, how often it may be learned anew, from how many different shapes,
+#: and for how many files it is kept.
+_FIRST_LOOK, _MOST_LEARNED, _MOST_SHAPES, _MOST_FILES = 1 << 16, 40, 24, 16
 
 
 class _Piece:
@@ -147,25 +148,43 @@ class _Learned:
     """The type of a log's records as far as it was seen. It decides how fast lines are read, never what they say."""
 
     def __init__(self, wanted: Mapping[Path, Any] | None) -> None:
-        self.wanted, self.seen, self.strangers, self.times = wanted, Seen(), 0, 0
+        self.wanted, self.strangers, self.times = wanted, False, 0
+        self.shapes: dict[object, list[Any]] = {}
         self.kind: RecordType | None = None
 
     def decode(self, text: bytes, lines: int) -> list[Any] | None:
         """All records, or ``None``; learns from the first lines it is shown, and anew after strangers were met."""
-        if self.seen.n == 0:
+        if not self.shapes:
             for record in map(object_of, text[:_FIRST_LOOK].split(b"\n")):
                 if not isinstance(record, Bad):
                     self.meet(record)
         if self.strangers and self.times < _MOST_LEARNED:
-            self.times, self.strangers = self.times + 1, 0
-            self.kind = learn(self.seen, self.wanted) if self.wanted is not None else None
+            self.times, self.strangers = self.times + 1, False
+            self.kind = self._learn() if self.wanted is not None else None
         return self.kind.decode(text, lines) if self.kind else None
 
     def meet(self, record: Mapping[str, Any]) -> None:
         """Look at a record that was read the exact way: its keys may be new."""
-        if self.times < _MOST_LEARNED and (self.kind is None or not self.seen.fits(record)):
-            self.seen.see(record)
-            self.strangers += 1
+        shape = shape_of(record)
+        if shape in self.shapes:
+            self.shapes[shape][0] += 1
+        elif len(self.shapes) < _MOST_SHAPES:
+            self.shapes[shape] = [1, record]
+            self.strangers = True
+
+    def _learn(self) -> RecordType | None:
+        """One type for the commonest shapes, and for as many of the others as fit in with them."""
+        kept: list[Mapping[str, Any]] = []
+        kind: RecordType | None = None
+        for _, record in sorted(self.shapes.values(), key=lambda told: -told[0]):
+            seen = Seen()
+            for one in (*kept, record):
+                seen.see(one)
+            wider = learn(seen, self.wanted or {})
+            if wider is not None:
+                kind = wider
+                kept.append(record)
+        return kind
 
 
 _LEARNED: dict[tuple[object, ...], _Learned] = {}

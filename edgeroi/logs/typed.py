@@ -144,6 +144,11 @@ def value_type(column: str) -> Any:
     return kinds.get(COLUMNS[column], float | None)
 
 
+def shape_of(value: Any) -> object:
+    """The keys of an object and of the objects inside it; two records of one shape have one type."""
+    return frozenset((key, shape_of(part) if isinstance(part, dict) else None) for key, part in value.items())
+
+
 @dataclass(slots=True)
 class Seen:
     """The keys seen at one place of many records: how often, and what is inside those that hold objects."""
@@ -152,15 +157,6 @@ class Seen:
     keys: dict[str, int] = field(default_factory=dict)
     inside: dict[str, Seen] = field(default_factory=dict)
     plain: set[str] = field(default_factory=set)
-
-    def fits(self, value: Mapping[str, Any]) -> bool:
-        """Whether the keys are known, and those there that were always there."""
-        return (
-            value.keys() <= self.keys.keys()
-            and all(key in value for key, count in self.keys.items() if count == self.n)
-            and all(inside.fits(value[key]) for key, inside in self.inside.items() if isinstance(value.get(key), dict))
-            and not any(isinstance(part, dict) and key not in self.inside for key, part in value.items())
-        )
 
     def see(self, value: Mapping[str, Any]) -> None:
         """Note one more object."""
