@@ -20,6 +20,7 @@ from edgeroi.latency import TOLD_SHARE, Latency, over_days, same_mix
 from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family, policy_name
 from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
+from edgeroi.stats import order_statistic_ranks
 from edgeroi.verdict import Case
 from edgeroi.workload import HOURS_PER_MONTH, Group, Profile, SeenFrom, Tally, sum_tallies
 
@@ -548,7 +549,7 @@ class _Gathering:
         if before is None or after is None or not (options[baseline].measured and options[candidate].measured):
             return options, ()
         sides = ((self.spec.options[baseline], before), (self.spec.options[candidate], after))
-        doubts = list(dict.fromkeys(why for option, rows in sides if (why := self._unseen(option, rows))))
+        doubts = list(dict.fromkeys(why for option, rows in sides if (why := _too_few(option, rows) or self._unseen(option, rows))))
         measure: Measure = "ttft" if judge == "ttft" else "latency"
         one, two, mix = same_mix(before, after, measure)
         if not mix.comparable:
@@ -593,6 +594,13 @@ class _Gathering:
         legs = (leg.note for spec in self.spec.options.values() if spec.policy is None and (leg := self.leg(spec)))
         own = (f"{name}: {note}" for name, option in options.items() for note in (*option.notes, *_notes_on_latency(option)))
         return tuple(dict.fromkeys(note for note in (*legs, *own) if note and note not in ("stated", "on the device")))
+
+
+def _too_few(option: OptionSpec, rows: Tally) -> str | None:
+    """Why a sample is too small to have a median, where it is."""
+    n = rows.latency.n
+    few = None in order_statistic_ranks(n, 0.5)
+    return f"too little data: {n} successful request{'s' if n != 1 else ''} at {option.name}" if few else None
 
 
 def _notes_on_latency(option: Option) -> tuple[str, ...]:

@@ -90,6 +90,8 @@ def _missing(case: Case) -> Iterator[Finding]:
     elif has_value(case) and case.books.saved is None:
         why = case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
         yield Finding("data-missing", case.workload, level, status, why, place=case.place)
+    elif has_value(case) and case.doubts:
+        yield Finding("data-missing", case.workload, level, status, case.doubts[0], place=case.place)
 
 
 def _judged(decision: Decision, gate: Gate) -> Iterator[Finding]:
@@ -147,7 +149,7 @@ def _money(decision: Decision, gate: Gate) -> Iterator[Finding]:
         said = f"{case.runs_on} costs {dollars(premium)} a month more than {case.baseline} and no value is declared"
         fix = f"; to pass, state what it is worth: {_passing(books)}" if status == "fail" else ""
         yield Finding("edge-value-undeclared", case.workload, "error", status, said + fix, floor, premium, case.place)
-    elif books.saved is not None:
+    elif books.saved is not None and not case.doubts:
         high = books.net_high
         status = "fail" if high < -floor else "pass"
         said = f"net {signed(high)} a month at best, {dollars(floor)} may be lost"
@@ -209,7 +211,7 @@ def _weighed(decision: Decision) -> bool:
     case = decision.case
     if not _on_edge(case) or decision.verdict == "required" or case.missing_price or case.volume_unknown:
         return False
-    return not has_value(case) or case.books.saved is not None
+    return not has_value(case) or (case.books.saved is not None and not case.doubts)
 
 
 def _waived(decision: Decision, gate: Gate) -> bool:

@@ -173,11 +173,17 @@ def needs_of(case: Case, option: Option) -> Mapping[str, Meets]:
     if case.needs.offline:
         found["offline"] = "meets" if option.at_edge else "misses"
     for p, limit in case.needs.deadline:
-        found[deadline_name(p, limit)] = meets_deadline(case.books.latency_of(option), p, limit.likely)
+        met = meets_deadline(case.books.latency_of(option), p, limit.likely)
+        found[deadline_name(p, limit)] = "unknown" if met == "meets" and _hopeful(option) else met
     if case.needs.min_quality is not None:
         known = option.quality
         found["quality"] = "unknown" if known is None else "meets" if known.likely >= case.needs.min_quality else "misses"
     return found
+
+
+def _hopeful(option: Option) -> bool:
+    """An edge whose latency is a best case or a bare statement: it may be ruled out by it, but keeps no deadline by it."""
+    return option.at_edge and not option.answered_for
 
 
 def deadline_name(p: float, limit: Range) -> str:
@@ -207,7 +213,7 @@ def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
             return need, "not_worth_it", f"{case.candidate} misses {need}"
     for need, met in candidate.items():
         if met == "unknown" and baseline[need] != "meets":
-            return need, "undecided", f"whether {case.candidate} meets {need} is not known"
+            return need, "undecided", _unsettled(case, need)
     missed = next((need for need, met in baseline.items() if met == "misses"), None)
     if missed is None:
         return None
@@ -218,6 +224,14 @@ def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
         if "misses" not in all_met:
             return missed, "undecided", f"{rival} costs {dollars(less)} a month less, and whether it meets {missed} is not known"
     return missed, "required", f"{case.baseline} misses {missed}, {case.candidate} meets it"
+
+
+def _unsettled(case: Case, need: str) -> str:
+    """Why it is not known whether the candidate meets a need."""
+    option = case.books.candidate
+    if not _hopeful(option) or case.books.after is None or not any(need == deadline_name(p, limit) for p, limit in case.needs.deadline):
+        return f"whether {option.name} meets {need} is not known"
+    return f"{'only the best case' if option.best_case else 'a stated latency'} meets {need}, probe {option.name}"
 
 
 def _need_step(case: Case, question: str, needs: tuple[str, ...], absent: str) -> Step:
@@ -339,6 +353,8 @@ def _judge_money(case: Case) -> tuple[Verdict, str]:
         return _without_value(case)
     if case.books.saved is None:
         return "undecided", case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
+    if case.doubts:
+        return "undecided", case.doubts[0]
     low, high = case.books.net_low, case.books.net_high
     if high < 0:
         return "not_worth_it", _loses(case)

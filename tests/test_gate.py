@@ -332,3 +332,22 @@ def test_the_sum_of_what_is_priced_is_told_beside_what_is_not(tmp_path: Path) ->
     dark = ONE.replace("[cloud, edge]", "[cloud, dark]").replace("runs_on: edge", "runs_on: dark")
     found = checked(tmp_path, f"{options}workloads:\n  w:\n{ONE}  x:\n{dark}")
     assert gate_words(found) == "edge costs +$195 a month = $2,340 a year · gate: FAIL (1)"
+
+
+def test_a_gate_rests_on_no_samples_that_must_not_be_compared(tmp_path: Path) -> None:
+    """The high end of net is far below the floor, from logs of which nobody says where they measured."""
+    for placement, ms in (("cloud", 60.0), ("edge", 59.0)):
+        write_log(tmp_path / "log.jsonl", [ms + n % 5 for n in range(400)], placement=placement)
+    options = OPTIONS.replace("latency: 170 ms", "model: m").replace("latency: 20 ms, assume: {why: so it is said, by: dana}", "model: m")
+    text = f"log: log.jsonl\n{options}workloads:\n  search:\n{ONE}{VALUE.format(1)}    users: machines\n"
+    found = checked(tmp_path, text)
+    assert found.gate == "undecided"
+    assert rules(found)["data-missing:search"].message == "vantage unknown: say where the log measured (seen_from)"
+    assert checked(tmp_path, f"seen_from: client\n{text}").gate == "fail"
+
+
+def test_a_deadline_of_a_hoped_for_edge_is_no_pass(tmp_path: Path) -> None:
+    options = OPTIONS.replace(", assume: {why: so it is said, by: dana}", "")
+    needs = "    needs: {deadline: {p99: 100 ms}, why: w, by: b}\n"
+    found = checked(tmp_path, f"{options}workloads:\n  w:\n{ONE}{needs}{VALUE.format(15)}")
+    assert (found.gate, rules(found)["needs:w"].status) == ("undecided", "undecided")

@@ -268,3 +268,61 @@ def test_two_workloads_are_judged_on_their_own(tmp_path: Path) -> None:
 def test_needs_are_named_as_they_are_stated(tmp_path: Path) -> None:
     found = judged(tmp_path, NEEDS.format("deadline: {p95: 800 ms, p99.9: 2 s}, min_quality: 0.9"))
     assert list(needs_of(found.case, found.case.options["edge"])) == ["p95 < 800 ms", "p99.9 < 2000 ms", "quality"]
+
+
+# ---- what is hoped for keeps no deadline -----------------------------------------------------------------------------------------
+
+
+def test_a_deadline_that_only_a_stated_or_best_case_meets_is_to_be_probed(tmp_path: Path) -> None:
+    needs = NEEDS.format("deadline: {p99: 100 ms}")
+    stated = judged(tmp_path, needs, UNASSUMED)
+    assert (stated.verdict, stated.reason) == ("undecided", "a stated latency meets p99 < 100 ms, probe edge")
+    options = "options:\n  cloud: {placement: cloud, price: {input: 0 USD/Mtok}, rtt: 90 ms, service: 50 ms}\n"
+    options += "  edge: {placement: edge, price: {input: 0 USD/Mtok}}\n"
+    best = judged(tmp_path, needs, options)
+    assert best.books.candidate.best_case
+    assert (best.verdict, best.reason) == ("undecided", "only the best case meets p99 < 100 ms, probe edge")
+
+
+def test_a_deadline_that_even_the_best_case_misses_is_final(tmp_path: Path) -> None:
+    options = "options:\n  cloud: {placement: cloud, price: {input: 0 USD/Mtok}, rtt: 90 ms, service: 50 ms}\n"
+    options += "  edge: {placement: edge, price: {input: 0 USD/Mtok}}\n"
+    assert judged(tmp_path, NEEDS.format("deadline: {p99: 40 ms}"), options).verdict == "impossible"
+
+
+def measured(tmp_path: Path, requests: int, head: str = "seen_from: client\n") -> Decision:
+    """Both sides measured, the edge faster and cheaper, by so many requests."""
+    (tmp_path / "log.jsonl").unlink(missing_ok=True)
+    write_log(tmp_path / "log.jsonl", [300.0 + n % 5 for n in range(400)], placement="cloud")
+    write_log(tmp_path / "log.jsonl", [40.0 + n % 5 for n in range(requests)], placement="edge")
+    text = """
+log: log.jsonl
+options:
+  cloud: {placement: cloud, price: {input: 0.005 USD/Mtok}}
+  edge: {placement: edge, price: {input: 0.001 USD/Mtok}}
+workloads:
+  search: {requests: 10M /month, runs_on: edge}
+"""
+    return decision(tmp_path, head + text)
+
+
+def test_five_requests_have_no_median_and_six_do(tmp_path: Path) -> None:
+    few = measured(tmp_path, 5)
+    assert (few.verdict, few.reason) == ("undecided", "too little data: 5 successful requests at edge")
+    assert measured(tmp_path, 6).verdict == "worth_it"
+
+
+def test_where_the_log_measured_is_asked_before_a_loss_is_believed(tmp_path: Path) -> None:
+    """From a gateway the users' way is missing on the side that has it: the saving may be larger than it looks."""
+    write_log(tmp_path / "log.jsonl", [60.0 + n % 5 for n in range(400)], placement="cloud")
+    write_log(tmp_path / "log.jsonl", [50.0 + n % 5 for n in range(400)], placement="edge")
+    text = """
+log: log.jsonl
+options:
+  cloud: {placement: cloud, price: {input: 0.005 USD/Mtok}}
+  edge: {placement: edge, price: {input: 0.20 USD/Mtok}}
+workloads:
+  search: {requests: 10M /month, runs_on: edge, users: machines, value: {waiting: 1 USD/h, why: w, by: b}}
+"""
+    assert decision(tmp_path, f"seen_from: client\n{text}").verdict == "not_worth_it"
+    assert decision(tmp_path, f"seen_from: gateway\n{text}").verdict == "undecided"
