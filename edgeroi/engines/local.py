@@ -249,7 +249,7 @@ class _Reader:
             cut = pieces(file.read, see, start=task.start, end=task.end, inside_line=inside_line)
             self._read_pieces(part, input, cut, first=not task.start)
         at_end = task.end == input.source.bytes
-        part.read = newlines.newlines + (newlines.ends_open and at_end) if part.whole else part.owned
+        part.read = newlines.newlines + (newlines.ends_open and at_end)
         part.leaves.append(digest.digest())
 
     def _read_whole(self, part: _Part, input: _Input) -> None:
@@ -258,7 +258,7 @@ class _Reader:
                 newlines = NewlineCount()
                 cut = pieces(stream.read, newlines.see)
                 self._read_pieces(part, input, cut, first=True, damage=lambda: damage_of(stream))
-                part.read = newlines.newlines + newlines.ends_open if part.whole else part.owned
+                part.read = newlines.newlines + newlines.ends_open
             else:
                 for chunk in input.detected.format.read_stream(stream, input.reading):
                     self._take(part, input, chunk)

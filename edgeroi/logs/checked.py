@@ -98,11 +98,19 @@ def _take_instants(found: _Found, values: Sequence[Any], column: str, reading: R
 
 
 def _take_numbers(found: _Found, told: Floats, column: str, reading: Reading) -> None:
-    what, scale, unknown = COLUMNS[column], reading.scale(column), np.isnan(told)
-    found.odd |= ~(_in_range(what, told, scale) | unknown)
-    if column in reading.needed:
-        found.odd |= unknown
+    what, scale = COLUMNS[column], reading.scale(column)
+    if not _all_in_range(what, told, scale):
+        unknown = np.isnan(told)
+        found.odd |= ~(_in_range(what, told, scale) | unknown)
+        if column in reading.needed:
+            found.odd |= unknown
     found.numbers[column] = told if scale == 1.0 else told * scale
+
+
+def _all_in_range(what: str, told: Floats, scale: float) -> bool:
+    """Whether all are known and in range, by the ends alone: no array is made for a clean column."""
+    ends = np.array([told.min(), told.max()])
+    return bool(_in_range(what, ends, scale).all()) and (what != "count" or bool((told == np.floor(told)).all()))
 
 
 def _take_words(found: _Found, kind: RecordType, paths: dict[str, Path], records: Sequence[Any], reading: Reading) -> None:
@@ -123,14 +131,16 @@ def _take_words(found: _Found, kind: RecordType, paths: dict[str, Path], records
 def _take_word(found: _Found, column: str, values: Sequence[Any], coded: NDArray[np.int32], reading: Reading) -> None:
     """One column, given its value in each combination and the combination of each record."""
     what = COLUMNS[column]
-    if column in reading.needed:
+    if column in reading.needed and None in values:
         found.odd |= np.array([value is None for value in values])[coded]
     if what == "flag":
         found.numbers[column] = np.array([np.nan if value is None else float(value) for value in values])[coded]
     elif what != "label":
         judged = [False if value is None else _failure(what, value, reading) for value in values]
-        found.odd |= np.array([failed is None for failed in judged])[coded]
-        found.failed |= np.array([bool(failed) for failed in judged])[coded]
+        if None in judged:
+            found.odd |= np.array([failed is None for failed in judged])[coded]
+        if True in judged:
+            found.failed |= np.array([bool(failed) for failed in judged])[coded]
     if column in reading.by and what != "flag":
         texts = Labels.of([None if value is None else error_text(value) or None for value in values], len(values))
         found.labels[column] = Labels(texts.codes[coded], texts.names)
