@@ -49,12 +49,11 @@ class Columns:
 
 
 def columns_of(records: Sequence[Any], kind: RecordType, reading: Reading, paths: dict[str, Path]) -> Columns:
-    """The records as columns; ``paths`` says where each column is found."""
+    """The records as columns; ``paths`` says where each of the reading's columns is found."""
     n = len(records)
     found = _Found(np.zeros(n, np.bool_), np.zeros(n, np.bool_))
     words = []
-    for column in reading.columns:
-        path = paths[column]
+    for column, path in paths.items():
         if not kind.told(path):
             found.odd |= column in reading.needed
         elif COLUMNS[column] == "instant":

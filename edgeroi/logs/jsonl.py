@@ -97,7 +97,7 @@ class _Piece:
         learned = _learned(self.reading)
         records = learned.decode(self.text, self.n)
         if learned.kind is not None and records is not None:
-            self._take(records, range(self.n), learned.kind)
+            self._take(records, range(self.n), learned.kind, learned.paths)
         else:
             self._read_fewer(learned)
 
@@ -119,14 +119,16 @@ class _Piece:
                     found += records
                     numbers += block
         if kind is not None and found:
-            self._take(found, numbers, kind, lines)
+            self._take(found, numbers, kind, learned.paths, lines)
         for number in (number for block in blocks for number in block):
             record = read_line(self.intake, number + 1, lines[number])
             if record is not None:
                 learned.meet(record)
 
-    def _take(self, records: list[Any], numbers: Sequence[int], kind: RecordType, lines: list[bytes] | None = None) -> None:
-        columns = columns_of(records, kind, self.reading, _paths(self.reading))
+    def _take(
+        self, records: list[Any], numbers: Sequence[int], kind: RecordType, paths: dict[str, Path], lines: list[bytes] | None = None
+    ) -> None:
+        columns = columns_of(records, kind, self.reading, paths)
         self.batches.append(columns.batch)
         if columns.cache_hits:
             self.intake.skipped["cache_hit"] += columns.cache_hits
@@ -147,8 +149,9 @@ class _Piece:
 class _Learned:
     """The type of a log's records as far as it was seen. It decides how fast lines are read, never what they say."""
 
-    def __init__(self, wanted: Mapping[Path, Any] | None) -> None:
-        self.wanted, self.strangers, self.times = wanted, False, 0
+    def __init__(self, reading: Reading) -> None:
+        self.reading, self.paths = reading, _paths(reading)
+        self.wanted, self.strangers, self.times = _wanted(self.paths), False, 0
         self.shapes: dict[object, list[Any]] = {}
         self.kind: RecordType | None = None
 
@@ -187,18 +190,18 @@ class _Learned:
         return kind
 
 
-_LEARNED: dict[tuple[object, ...], _Learned] = {}
+#: By the reading's identity, which holds while the reading is kept here.
+_LEARNED: dict[int, _Learned] = {}
 
 
 def _learned(reading: Reading) -> _Learned:
-    """What was learned of the file; that of a few files is remembered."""
-    paths = _paths(reading)
-    key = (reading.file, *sorted(paths.items()))
-    if key not in _LEARNED:
+    """What was learned of the file that this is the reading of; that of a few files is remembered."""
+    learned = _LEARNED.get(id(reading))
+    if learned is None:
         if len(_LEARNED) >= _MOST_FILES:
             _LEARNED.clear()
-        _LEARNED[key] = _Learned(_wanted(paths))
-    return _LEARNED[key]
+        learned = _LEARNED[id(reading)] = _Learned(reading)
+    return learned
 
 
 def _paths(reading: Reading) -> dict[str, Path]:
