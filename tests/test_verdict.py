@@ -61,6 +61,7 @@ def test_no_value_and_a_premium_is_no_reason_given_at_any_size(tmp_path: Path) -
     found = judged(tmp_path)
     assert (found.verdict, found.decided_by) == ("no_reason_given", "money?")
     assert found.reason == "costs $195.00 a month more and nobody says what it is worth"
+    assert judged(tmp_path, "", OPTIONS.replace("0.20 USD", "0.00699 USD")).verdict == "no_reason_given"  # $1.99 a month
     declared = judged(tmp_path, "    value: {none: {}, why: read in the morning, by: b}\n")
     assert declared.reason == "costs $195.00 a month more and gains nobody anything: read in the morning"
 
@@ -157,9 +158,11 @@ def sample(misses: int, n: int = 1000) -> Latency:
     return Latency(np.array(values), np.full(n, 1 / n), 0.0, n, "measured")
 
 
-@pytest.mark.parametrize(("misses", "met"), [(2, "meets"), (4, "unknown"), (10, "unknown"), (17, "misses"), (20, "misses")])
+@pytest.mark.parametrize(
+    ("misses", "met"), [(2, "meets"), (4, "unknown"), (10, "unknown"), (13, "unknown"), (17, "misses"), (20, "misses")]
+)
 def test_a_sampled_deadline_needs_its_interval_on_one_side(misses: int, met: str) -> None:
-    """Wilson 95 %: 2/1000 (0.05 %, 0.73 %), 4 (0.16, 1.02), 10 (0.54, 1.83), 17 (1.06, 2.71), 20 (1.30, 3.07)."""
+    """Wilson 95 %: 2/1000 (0.05 %, 0.73 %), 4 (0.16, 1.02), 10 (0.54, 1.83), 13 (0.76, 2.21), 17 (1.06, 2.71), 20 (1.30, 3.07)."""
     z = norm.ppf(0.975)
     p, n = misses / 1000, 1000
     centre, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
