@@ -257,8 +257,8 @@ def _neuron_lines(price: Price, neurons: Neurons, load: Load) -> Iterator[CostLi
     cached = load.cached_tokens or ZERO if neurons.cached_per_mtok is not None else ZERO
     used = (tokens_in - cached) * neurons.input_per_mtok + cached * (neurons.cached_per_mtok or ZERO)
     used += _output_tokens(price, load) * (neurons.output_per_mtok or ZERO)
-    said = f"{neurons.input_per_mtok.normalize():f} per Mtok in"
-    said += f", {neurons.output_per_mtok.normalize():f} out" if neurons.output_per_mtok else ""
+    said = f"{neurons.input_per_mtok:.6g} per Mtok in"
+    said += f", {neurons.output_per_mtok:.6g} out" if neurons.output_per_mtok else ""
     basis = weakest(load.basis, neurons.basis)
     yield from _metered(f"neurons, {said}", "neurons", used * requests / UNITS["Mtok"][1], "neuron", neurons.rate, basis)
 
