@@ -296,7 +296,8 @@ class _Gathering:
         rows = self.option_rows(option)
         if rows is not None and self.scenario.sampling != "tail" and (sample := _sample(rows, measure)).n:
             measured = as_many_as_days(Latency.of(sample, rows.error_ratio or 0.0), rows, measure)
-            return Timing(measured, leg=self._outer_leg(option), basis="measured")
+            network = rows.network.quantile(0.5) if rows.network.n >= TOLD_SHARE * rows.latency.n else None
+            return Timing(measured, leg=self._outer_leg(option), basis="measured", network_ms=network)
         return self._stated(option, measure)
 
     def _outer_leg(self, option: OptionSpec) -> Leg | None:

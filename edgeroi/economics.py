@@ -198,11 +198,10 @@ class Books:
 
     @cached_property
     def network_share(self) -> float | None:
-        """The user's part of the network in the baseline's p50, where it is stated or looked up."""
+        """The network's part of the baseline's p50, where it is measured, stated or looked up."""
         timing = self.baseline.timing(self.stakes.judge)
-        if timing is None or timing.leg is None or self.before is None:
-            return None
-        return timing.leg.mean_ms(_NOWHERE) / self.before.quantile(0.5)
+        part = timing.network_part_ms if timing else None
+        return part / self.before.quantile(0.5) if part is not None and self.before and self.before.quantile(0.5) else None
 
     @property
     def slower(self) -> bool:

@@ -49,6 +49,7 @@ class Timing:
     """How long one measure (e2e or TTFT) takes: a sample or stated quantiles, and what comes on top of either.
 
     ``sample`` is exact; ``stated`` is built anew in each world. ``leg`` is added where neither holds the user's part of the network.
+    ``network_ms``: the median network part inside the sample, where its log tells it.
     """
 
     sample: Latency | None = None
@@ -58,6 +59,7 @@ class Timing:
     cold: ColdStart | None = None
     origin: OriginCalls | None = None
     basis: Basis = "assumed"
+    network_ms: float | None = None
 
     def at(self, world: World) -> Latency:
         """The distribution in one world."""
@@ -67,6 +69,12 @@ class Timing:
         if self.cold:
             served = served.with_cold_starts(self.cold.share.at(world), self.cold.adds.at(world))
         return self.leg.before(served, world) if self.leg else served
+
+    @property
+    def network_part_ms(self) -> float | None:
+        """What the network takes of a request, measured inside the sample or outside as the leg; ``None`` where neither is known."""
+        known = [part for part in (self.network_ms, self.leg.mean_ms({}) if self.leg else None) if part is not None]
+        return sum(known) if known else None
 
     def _stated_at(self, world: World) -> Latency:
         assert self.stated is not None

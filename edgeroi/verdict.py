@@ -234,12 +234,23 @@ def _unsettled(case: Case, need: str) -> str:
     return f"{'only the best case' if option.best_case else 'a stated latency'} meets {need}, probe {option.name}"
 
 
+def _seen(case: Case, option: Option, need: str) -> str:
+    """What a deadline is held against: the quantile, and who misses the limit, with its interval where it was sampled."""
+    latency = case.books.latency_of(option)
+    for p, limit in case.needs.deadline:
+        if need == deadline_name(p, limit) and latency is not None:
+            late = latency.miss_estimate(limit.likely)
+            ends = f", {100 * late.low:.3g}..{100 * late.high:.3g}" if late.low is not None and late.high is not None else ""
+            return f" ({latency.quantile(p):,.0f} ms; {100 * late.value:.3g} % late{ends})"
+    return ""
+
+
 def _need_step(case: Case, question: str, needs: tuple[str, ...], absent: str) -> Step:
     asked = [need for need in needs if need in needs_of(case, case.books.baseline)]
     if not asked:
         return Step(question, absent)
     said = [
-        f"{name}: {', '.join(f'{met} {need}' for need, met in needs_of(case, option).items() if need in asked)}"
+        f"{name}: {', '.join(f'{met} {need}{_seen(case, option, need)}' for need, met in needs_of(case, option).items() if need in asked)}"
         for name, option in case.options.items()
         if not option.policy
     ]
@@ -301,6 +312,8 @@ def bottleneck(case: Case) -> Step:
 def origin_calls(case: Case) -> Step:
     """Does the edge call back to a central store?"""
     calls, question = case.books.candidate.origin_calls, "origin calls on the path?"
+    if calls and not calls.count.high:
+        return Step(question, "none")
     if calls:
         return Step(question, f"{calls.count.likely:g} of {calls.rtt.likely:g} ms each, already in the candidate's latency")
     unasked = "not stated: each call back to a central store costs the edge a round trip" if case.books.candidate.at_edge else "not an edge"
@@ -510,9 +523,11 @@ def dollars(amount: float | None) -> str:
     """Money small or large, to three figures where cents would hide it."""
     if amount is None:
         return "-"
-    if abs(amount) >= 1 or not amount:
+    if amount < 0:
+        return f"-{dollars(-amount)}"
+    if amount >= 1 or not amount:
         return f"${amount:,.2f}"
-    decimals = 2 - math.floor(math.log10(abs(amount)))
+    decimals = 2 - math.floor(math.log10(amount))
     return f"${amount:.{decimals}f}".rstrip("0")
 
 

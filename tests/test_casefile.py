@@ -115,6 +115,7 @@ def test_from_a_client_log_with_its_network_part(tmp_path: Path) -> None:
     assert books.saved is not None
     assert (books.saved.mean, books.saved.p50) == (pytest.approx(60), pytest.approx(60))
     assert books.saved.basis == "best_case"
+    assert books.network_share == pytest.approx(60 / 124, rel=1e-3)  # the p50 of 100 to 149 ms
 
 
 def test_what_is_saved_never_exceeds_the_network_part_nor_cuts_into_service(tmp_path: Path) -> None:

@@ -234,7 +234,15 @@ def test_an_unfelt_saving_says_from_when_it_would_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("amount", "said"),
-    [(1234.5, "$1,234.50"), (0.468, "$0.468"), (0.0000195, "$0.0000195"), (0.1, "$0.1"), (0, "$0.00"), (0.00000849, "$0.00000849")],
+    [
+        (1234.5, "$1,234.50"),
+        (0.468, "$0.468"),
+        (0.0000195, "$0.0000195"),
+        (0.1, "$0.1"),
+        (0, "$0.00"),
+        (0.00000849, "$0.00000849"),
+        (-0.065, "-$0.065"),
+    ],
 )
 def test_money_in_words(amount: float, said: str) -> None:
     assert dollars(amount) == said
@@ -260,6 +268,17 @@ def test_every_question_shows_its_evidence_whatever_decides(tmp_path: Path) -> N
         "how sure?",
     ]
     assert all(step.evidence for step in found.steps)
+
+
+def test_a_deadline_shows_what_it_is_held_against(tmp_path: Path) -> None:
+    """All of 1,000 requests within 100 ms: Wilson's 95 % interval of 0/1000 ends at z^2 / (n + z^2)."""
+    edge = write_log(tmp_path / "edge.jsonl", [20 + n % 7 for n in range(1000)])
+    options = OPTIONS.replace("latency: 20 ms", f"log: {edge}")
+    found = judged(tmp_path, "    where: {workload: search}\n" + NEEDS.format("deadline: {p99: 100 ms}"), options)
+    (step,) = [step for step in found.steps if step.question == "hard deadline?"]
+    z2 = norm.ppf(0.975) ** 2
+    assert f"edge: meets p99 < 100 ms (26 ms; 0 % late, 0..{100 * z2 / (1000 + z2):.3g})" in step.evidence
+    assert "cloud: misses p99 < 100 ms (170 ms; 100 % late)" in step.evidence
 
 
 def test_two_workloads_are_judged_on_their_own(tmp_path: Path) -> None:
