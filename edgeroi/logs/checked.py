@@ -165,7 +165,8 @@ def _in_range(what: str, told: Floats, scale: float) -> Bools:
     if what == "duration":
         return (told >= 0) & (told <= LONGEST_MS / scale)
     if what == "count":
-        return (told >= 0) & (told < MOST_COUNT) & (told == np.floor(told))
+        whole: Bools = told == np.floor(told)
+        return (told >= 0) & (told < MOST_COUNT) & whole
     if what == "money":
         return (told >= 0) & (told <= MOST_USD)
     if what == "ratio":

@@ -197,7 +197,8 @@ class _Made:
 
     def struct(self, seen: Seen, path: Path, prefix: str) -> Any:
         """The struct of the objects at a path; ``None`` where they differ too much."""
-        fields, renamed = [], {}
+        fields: list[Any] = []
+        renamed: dict[str, str] = {}
         for place, (key, count) in enumerate(seen.keys.items()):
             name = f"k{place}"
             kind = self._kind(seen, key, (*path, key), f"{prefix}{name}")
