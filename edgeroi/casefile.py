@@ -275,10 +275,16 @@ class _Gathering:
         if not self.scenario.users_in:
             return None
         region = option.region or ("edge" if option.placement == "edge" else self._logged_region(option))
-        between = self.sources.trips().between
-        rtts = tuple((share, between(user, region or USUAL_REGION)) for user, share in self.scenario.users_in.items())
+        rtts = tuple((share, self._round_trip(user, region or USUAL_REGION)) for user, share in self.scenario.users_in.items())
         note = "" if region else f"{option.name}: its region is not stated, taken as {USUAL_REGION}"
         return Leg(rtts, option.round_trips, "assumed" if note else "listed", note)
+
+    def _round_trip(self, user: str, region: str) -> Range:
+        try:
+            return self.sources.trips().between(user, region)
+        except EdgeroiError as why:
+            why.place = why.place or self.scenario.place(f"users_in.{user}")
+            raise
 
     def _logged_region(self, option: OptionSpec) -> str | None:
         """Where the log says most of the baseline's requests were served."""
@@ -403,7 +409,7 @@ class _Gathering:
         try:
             price, ranged = self._price(spec)
         except Unpriced as why:
-            return None, why.message, ()
+            return None, f"{why.message}: {why.fix}" if why.fix else why.message, ()
         if price is None:
             return None, f"{spec.name} states no price: write price: PROVIDER/MODEL, or its rates", ()
         tariff = Tariff(

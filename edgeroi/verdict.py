@@ -492,7 +492,7 @@ def _worth_flip(case: Case, points: Mapping[str, float | None]) -> str:
 def _waiting_flips(case: Case, points: Mapping[str, float | None]) -> list[str]:
     ways, saved, hour = [], points["saved_ms"], points["waiting_usd_per_hour"]
     if saved is not None:
-        ways.append(f"saves {_side(case)} {saved:,.0f} ms" if saved >= 0 else f"adds {_other_side(case)} {-saved:,.0f} ms")
+        ways.append(f"saves {_side(case)} {_ms(saved)} ms" if saved >= 0 else f"adds {_other_side(case)} {_ms(-saved)} ms")
     if hour is not None:
         ways.append(f"an hour of waiting {_side(case)} {dollars(hour)}" + (", unfelt waits counted" if _unfelt(case) else ""))
     return ways
@@ -529,6 +529,10 @@ def dollars(amount: float | None) -> str:
         return f"${amount:,.2f}"
     decimals = 2 - math.floor(math.log10(amount))
     return f"${amount:.{decimals}f}".rstrip("0")
+
+
+def _ms(duration: float) -> str:
+    return f"{duration:,.0f}" if duration >= 10 else f"{duration:.2g}"
 
 
 def signed(amount: float) -> str:
@@ -573,7 +577,7 @@ def _condition(decision: Decision) -> str:
 
 def _condition_of_cheaper(books: Books, saved_ms: float | None) -> str:
     if saved_ms is not None and saved_ms < 0:
-        return f"it pays as long as it is not slower than {books.baseline.name} by more than {-saved_ms:,.0f} ms"
+        return f"it pays as long as it is not slower than {books.baseline.name} by more than {_ms(-saved_ms)} ms"
     return "it pays if the wait it adds costs less than that" if books.slower else "it needs no reason for its price"
 
 

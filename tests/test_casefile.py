@@ -445,3 +445,26 @@ def test_a_network_part_that_few_rows_tell_is_no_base_for_a_best_case(tmp_path: 
     found = small(tmp_path, "seen_from: client", WORTH)
     assert found.books.saved is None
     assert found.reason.startswith("the log does not tell the network part")
+
+
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        ("{us-eats: 100%}", "unknown region 'us-eats'; nearest: us-east"),
+        ("{af-south: 100%}", "no round trip between af-south and ap-south"),
+    ],
+)
+def test_regions_that_are_not_known_are_told_with_their_place(tmp_path: Path, users: str, said: str) -> None:
+    write_log(tmp_path / "log.jsonl", [100.0] * 400)
+    now = SMALL.replace("region: us-east", "region: ap-south")
+    with pytest.raises(EdgeroiError) as error:
+        decision(tmp_path, f"log: log.jsonl\nseen_from: gateway\nusers_in: {users}\nworkloads:{now}")
+    assert "scenario.yaml:6:12: " in str(error.value)
+    assert said in str(error.value)
+
+
+def test_what_runs_now_is_asked_for_where_the_log_does_not_tell(tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl", [100.0] * 400)
+    unnamed = "".join(line for line in SMALL.splitlines(keepends=True) if "now:" not in line)
+    found = decision(tmp_path, f"log: log.jsonl\nseen_from: client\nworkloads:{unnamed}")
+    assert found.reason == "now is unpriced: the log names no provider and model, and tells no cost: say what runs now: now: PROVIDER/MODEL"
