@@ -455,15 +455,15 @@ QUESTIONS: tuple[Question, ...] = (
 # ---- what would flip it ----------------------------------------------------------------------------------------------------
 
 
-def flips_if(decision: Decision) -> str:
-    """What would have to be true for the verdict to turn, shortly."""
+def flips_if(decision: Decision) -> str | None:
+    """What would have to be true for the verdict to turn, shortly; ``None`` where nothing that is known would turn it."""
     if decision.verdict == "undecided" and (decision.case.missing_price or decision.case.volume_unknown):
-        return "-"
+        return None
     if decision.verdict in ("required", "impossible"):
         return _requirement_flip(decision.case)
     points = decision.books.break_even
     ways = [way for way in (_worth_flip(decision.case, points), _price_flip(decision)) if way]
-    return ", or ".join(ways) or "-"
+    return ", or ".join(ways) or None
 
 
 def _requirement_flip(case: Case) -> str:

@@ -165,3 +165,9 @@ def test_unknown_is_null_and_never_0() -> None:
 def test_the_same_input_gives_the_same_bytes() -> None:
     once, again = (check.__wrapped__(GATE / "required.yaml", "--format", "json").stdout for _ in range(2))
     assert once == again != ""
+
+
+def test_what_nothing_turns_is_unknown_in_every_format() -> None:
+    document = json.loads(check(GATE / "no-price.yaml", "--format", "json").stdout)
+    assert document["scenarios"][0]["workloads"][0]["flips_if"] is None
+    assert check(GATE / "no-price.yaml", "--format", "csv").stdout.splitlines()[1].endswith(",")
