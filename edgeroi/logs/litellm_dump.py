@@ -19,8 +19,17 @@ from edgeroi.request import COLUMNS
 _ADVICE = "write it as one record per line, which is read in bounded memory: jq -c '.[]' FILE > FILE.jsonl"
 #: Numbers in the database, and so in a dump of it; every other cell is text.
 _NUMBERS: Final = frozenset(
-    ("spend", "response_cost", "total_tokens", "prompt_tokens", "completion_tokens", "request_duration_ms",
-     "startTime", "endTime", "completionStartTime")
+    (
+        "spend",
+        "response_cost",
+        "total_tokens",
+        "prompt_tokens",
+        "completion_tokens",
+        "request_duration_ms",
+        "startTime",
+        "endTime",
+        "completionStartTime",
+    )
 )
 _FLAGS: Final = frozenset(("stream",))
 

@@ -74,9 +74,7 @@ def _closing_lines(lines: Sequence[bytes]) -> dict[int, int]:
     return dict(pairwise(odd))
 
 
-def _record(
-    lines: Sequence[bytes], at: int, closing: dict[int, int], separator: str, width: int | None, last: bool
-) -> Record | None:
+def _record(lines: Sequence[bytes], at: int, closing: dict[int, int], separator: str, width: int | None, last: bool) -> Record | None:
     """The record that starts at a line; ``None`` where more lines are needed to tell."""
     line = lines[at].removesuffix(b"\r")
     if b'"' not in line:
