@@ -1,6 +1,7 @@
 """Brings the README up to date: ``python docs/refresh.py`` runs every console block again, writes what it printed, and draws the pictures.
 
-Output shown with an ellipsis (a line ``...``) is left as it is. Look at the difference before you commit it: it is what users will see.
+Where a block leaves lines out (a line ``...``), each stretch it shows is found again by its first line and stays as long as it is.
+Look at the difference before you commit it: it is what users will see.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib.util
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +27,29 @@ def module(path: Path) -> ModuleType:
     return loaded
 
 
+def stretches(lines: Sequence[str]) -> list[list[str]]:
+    """The lines between the ellipses; an empty stretch where an ellipsis begins or ends the block."""
+    found: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip() == "...":
+            found.append([])
+        else:
+            found[-1].append(line)
+    return found
+
+
+def abridged(shown: Sequence[str], printed: Sequence[str]) -> list[str]:
+    """What was printed, with what the block leaves out still left out; ends the program where a stretch is not found again."""
+    kept, start = [], 0
+    for stretch in stretches(shown):
+        if stretch and stretch[0] not in printed[start:]:
+            sys.exit(f"nothing printed begins with the line {stretch[0]!r} any more")
+        start = printed.index(stretch[0], start) if stretch else start
+        kept.append(list(printed[start : start + len(stretch)]))
+        start += len(stretch)
+    return [line for number, stretch in enumerate(kept) for line in (["..."] if number else []) + stretch]
+
+
 def refreshed(text: str) -> str:
     """The README with today's output."""
     readme = module(ROOT / "tests" / "test_readme.py")
@@ -34,8 +59,8 @@ def refreshed(text: str) -> str:
         def block(match: re.Match[str]) -> str:
             parts = []
             for shown in readme.shown(match[0]):
-                kept = any(line.strip() == "..." for line in shown.output)
-                output = shown.output if kept else readme.run(shown.command, place)
+                printed = readme.run(shown.command, place)
+                output = abridged(shown.output, printed) if "..." in shown.output else printed
                 parts.append("\n".join((f"$ {shown.typed}", *output)))
             return "```console\n" + "\n".join(parts) + "\n```"
 
