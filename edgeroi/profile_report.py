@@ -378,7 +378,7 @@ def _facts(profile: Profile) -> Iterator[str]:
     per_month = profile.requests_month(total)
     yield span_words(total.first_ns, total.last_ns)
     yield f"{total.requests:,} requests" + (f" ({_rounded(per_month)} a month)" if per_month is not None else "")
-    yield "unsampled" if profile.sampling == 1 else f"sampled: {profile.sampling:.4g} of all requests"
+    yield "unsampled" if profile.sampling == 1 else f"sampled {100 * profile.sampling:.4g} %"
     yield f"seen from {profile.seen_from}" if profile.seen_from else "vantage not said (--seen-from client|gateway|server)"
 
 

@@ -146,7 +146,7 @@ def test_time_span_volume_sampling_and_vantage_are_stated(tmp_path: Path) -> Non
     assert document["requests_month"] == pytest.approx(5 / 0.01 / 48 * 730)
     assert document["span"] == {"first": "2026-10-24T00:00:00Z", "last": "2026-10-26T00:00:00Z", "hours": 48.0}
     headline = run(path, "--sampling", "1%", "--seen-from", "gateway").stdout.decode().splitlines()[0]
-    assert headline == "24 Oct-26 Oct 2026, 2 d · 5 requests (7,600 a month) · sampled: 0.01 of all requests · seen from gateway"
+    assert headline == "24 Oct-26 Oct 2026, 2 d · 5 requests (7,600 a month) · sampled 1 % · seen from gateway"
 
 
 @pytest.mark.parametrize(
