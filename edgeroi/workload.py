@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.request import LineCount, Reject
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The values of the ``by`` columns, in their order; ``None`` where a request did not say.
 GroupKey = tuple[str | None, ...]
@@ -247,6 +250,12 @@ class Profile:
         """Requests a month of 730 h at the log's own rate and sampling; ``None`` where the span is unknown or zero."""
         span = self.span_hours
         return tally.requests / self.sampling / span * HOURS_PER_MONTH if span else None
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per group: counts, quantiles with their intervals, tokens, cost; numbers unrounded, unknown as ``None`` or NaN."""
+        from edgeroi.profile_report import frame_of
+
+        return frame_of(self)
 
 
 def sum_tallies(tallies: Iterable[Tally]) -> Tally:

@@ -21,6 +21,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+import edgeroi
 from edgeroi.cli.reading import share_of, tolerated
 from edgeroi.cli.schema import schema_text
 from edgeroi.errors import EdgeroiError
@@ -548,3 +549,13 @@ def test_the_frame_holds_the_rows_of_the_csv(tmp_path: Path) -> None:
     assert frame["latency_ms_p50"].iloc[0] == pytest.approx(50, rel=1e-3)
     assert not frame["latency_ms_p99_estimable"].iloc[0]
     assert frame["ttft_ms_p50"].isna().all()
+
+
+def test_a_profile_is_a_frame_when_asked(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(f'{{"latency_ms": {ms}, "placement": "edge"}}\n' for ms in range(1, 12)))
+    frame = edgeroi.profile(log).to_frame()
+    assert list(frame["placement"]) == ["edge"]
+    assert frame["requests"].iloc[0] == 11
+    assert frame["latency_ms_p50"].iloc[0] == pytest.approx(6, rel=1e-3)  # the 6th of 1..11
+    assert frame["input_tokens_sum"].isna().all()  # nobody told them: not 0
