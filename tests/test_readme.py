@@ -121,13 +121,17 @@ def test_the_readme_shows_commands_at_all() -> None:
 # --- pictures ----------------------------------------------------------------------------------------------------------------
 
 
-def drawing() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_draw", ROOT / "docs" / "draw.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def drawing() -> ModuleType:
+    return script("draw")
 
 
 def words(svg: str) -> list[str]:
@@ -172,6 +176,23 @@ def test_blocks_are_read() -> None:
 )
 def test_an_ellipsis_stands_for_any_lines(expected: str, actual: str, same: bool) -> None:
     assert agrees(tuple(expected.split("|")), tuple(actual.split("|"))) is same
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "now"),
+    [
+        ("...|gate|x 1|...", "a|gate|x 2|z", "...|gate|x 2|..."),
+        ("a|...", "a|b", "a|..."),
+        ("a 1|...|gate|x 1", "a 1|b|gate|x 2", "a 1|...|gate|x 2"),
+    ],
+)
+def test_what_is_left_out_stays_left_out_when_the_readme_is_refreshed(shown: str, printed: str, now: str) -> None:
+    assert script("refresh").abridged(shown.split("|"), printed.split("|")) == now.split("|")
+
+
+def test_a_stretch_that_is_gone_is_not_left_to_rot() -> None:
+    with pytest.raises(SystemExit, match="gate"):
+        script("refresh").abridged(["...", "gate"], ["a", "b"])
 
 
 def test_a_command_is_really_run(tmp_path: Path) -> None:
