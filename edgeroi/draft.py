@@ -80,12 +80,17 @@ def logged_model(groups: Sequence[Group]) -> str | None:
     return max(weights, key=lambda model: weights[model], default=None)
 
 
+def draft_name(logs: Sequence[str]) -> str:
+    """What a scenario that is only these logs goes by."""
+    return Path(logs[0]).name if len(logs) == 1 else f"{len(logs)} logs"
+
+
 def scenario_from(profile: Profile, logs: Sequence[str], asked: Asked, overrides: Sequence[str] = ()) -> Scenario:
     """The scenario that a draft for this log states, without a file of its own; of the workloads the edge offer is about."""
     from edgeroi.scenario import scenario_of
     from edgeroi.yamltree import parse_tree
 
-    name = Path(logs[0]).name if len(logs) == 1 else f"{len(logs)} logs"
+    name = draft_name(logs)
     scenario = scenario_of(parse_tree(draft(profile, logs, asked, name), name), Path(name), tuple(overrides))
     others = left_out(profile, asked.edge)
     workloads = {name: workload for name, workload in scenario.workloads.items() if name not in others}

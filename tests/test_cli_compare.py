@@ -165,6 +165,25 @@ def test_a_log_gives_what_the_same_scenario_gives() -> None:
     assert from_log[0]["candidate"] == {**from_scenario[0]["candidate"], "basis": "assumed"}  # the region of now is not stated
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--edge", "cloudflare/@cf/meta/llama-3.3-70b"), "error: --edge: cloudflare lists no model '@cf/meta/llama-3.3-70b'; nearest: "),
+        (("--edge", "foo"), "error: --edge: 'foo' is not a price reference; write provider/model"),
+        (("--edge", "groq/llama-3.1-8b-instant"), "error: --edge: groq/llama-3.1-8b-instant was retired on 2026-08-16; choose "),
+        (("--edge", EDGE_70B, "--now", "deepinfra/none"), "error: --now: deepinfra lists no model 'none'; it lists "),
+        (("--edge", EDGE_70B, "--users-in", "atlantis=100%"), "error: --users-in: unknown region 'atlantis'; known: "),
+        (("--edge", EDGE_70B, "--waiting", "5"), "error: --waiting: 5 has no unit; write `5 USD/h`"),
+    ],
+)
+def test_a_mistake_is_told_of_the_option_it_is_in(arguments: tuple[str, ...], said: str) -> None:
+    ran = compare(GATEWAY, *arguments)
+    assert ran.returncode == 2
+    first, *more = ran.stderr.decode().splitlines()
+    assert first.startswith(said)
+    assert more == []  # once, however many workloads it is about
+
+
 def test_workloads_of_other_models_are_left_out_and_named() -> None:
     ran = compare(*LOG)
     assert b"left out, another model serves them: moderation (meta-llama/Llama-Guard-3-8B), search-embeddings" in ran.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,9 +106,10 @@ def compare(
                 inputs, GROUPED_BY, map_ or (), const or (), mapping, not_error or (), (), log_format, seen_from, sampling, jobs=jobs
             )
         )
-        scenario = _drafted(profile, inputs, asked, set_)
         day = day_of(prices_as_of)
-        verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by: profile)
+        with _in_options(profile, inputs, asked):
+            scenario = _drafted(profile, inputs, asked, set_)
+            verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by: profile)
         verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
     write_report(verdict_report(verdicts), form, output)
 
@@ -135,6 +139,37 @@ def _refuse_logs(inputs: list[str]) -> None:
         if given == "-" or (Path(given).is_file() and Path(given).suffix not in (".yaml", ".yml")):
             fix = "add --edge PROVIDER/MODEL, the offer that would serve it; edgeroi prices list cloudflare shows some"
             raise EdgeroiError(f"{given} is no scenario; a log goes with --edge", fix=fix)
+
+
+#: The options that a draft's keys stand for.
+_OPTION_OF: Mapping[str, str] = {"now": "--now", "edge": "--edge", "users_in": "--users-in", "value": "--waiting"}
+
+
+@contextmanager
+def _in_options(profile: Profile, inputs: list[str], asked: Asked) -> Iterator[None]:
+    """A mistake found in the scenario behind a log is told of the option it came from: nobody can look into a file that is not there."""
+    from edgeroi.draft import draft, draft_name
+    from edgeroi.errors import EdgeroiError
+
+    name = draft_name(inputs)
+    try:
+        yield
+    except EdgeroiError as error:
+        lines = draft(profile, tuple(inputs), asked, name).splitlines()
+        said = dict.fromkeys(_in_option(line, name, lines) for line in str(error).splitlines())
+        told = EdgeroiError("\n".join(said))
+        told.exit_code = error.exit_code
+        raise told from None
+
+
+def _in_option(said: str, name: str, lines: Sequence[str]) -> str:
+    found = re.match(rf"{re.escape(name)}:(\d+)(?::\d+)?(?: [^:]*)?: (.*)", said)
+    if found is None:
+        return said
+    drafted = lines[int(found[1]) - 1]
+    option = _OPTION_OF.get(drafted.strip().partition(":")[0], name)
+    named_by_log = option == "--now" and "# as the log names it" in drafted
+    return f"{name} names what no price is known for: {found[2]}; or say --now PROVIDER/MODEL" if named_by_log else f"{option}: {found[2]}"
 
 
 def _drafted(profile: Profile, inputs: list[str], asked: Asked, set_: list[str] | None) -> Scenario:

@@ -41,11 +41,20 @@ def shares_of(text: str | None) -> Mapping[str, float] | None:
 def asked_of(edge: str | None, now: str | None, users_in: str | None, waiting: str | None) -> Asked:
     """What the command line answers of the questions a draft leaves open."""
     from edgeroi.draft import Asked
-    from edgeroi.units import HOURLY, read_range
 
     if waiting is not None:
-        read_range(waiting, HOURLY, "--waiting")
+        _refuse_no_range(waiting)
     return Asked(edge, now, shares_of(users_in), waiting)
+
+
+def _refuse_no_range(waiting: str) -> None:
+    from edgeroi.units import HOURLY, read_range
+
+    try:
+        read_range(waiting, HOURLY, "--waiting")
+    except EdgeroiError as error:
+        error.key = "--waiting"
+        raise
 
 
 def profiled(options: LogOptions) -> Profile:
