@@ -268,6 +268,38 @@ def test_folders_globs_and_names(tmp_path):
         read_logs([tmp_path / "in" / "README.txt"], BY)
 
 
+def test_a_folder_without_logs_is_told_in_one_short_line(tmp_path):
+    for number in range(30):
+        (tmp_path / f"{number:02d}.txt").write_text("no log")
+    with pytest.raises(EdgeroiError, match="no request log found; ignored, no request log: .*09.txt and 20 more; name one") as error:
+        read_logs([tmp_path], BY)
+    assert "saved-profile" not in str(error.value)  # no format's reason, let alone 30 times
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EdgeroiError, match="no request log found; name the files"):
+        read_logs([tmp_path / "empty"], BY)
+
+
+def test_what_is_hidden_in_a_folder_is_told_and_not_read(path, tmp_path):
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").write_bytes(b"\x7fELF")
+    (tmp_path / ".venv" / "bin" / "python3").symlink_to("python")
+    (tmp_path / ".old.jsonl").write_bytes(log(n=10))
+    alone = read_logs([path], BY)
+    folder = read_logs([tmp_path], BY)
+    assert folder.total == alone.total
+    assert folder.notes == (f"ignored, hidden: {tmp_path}/.old.jsonl, {tmp_path}/.venv",)
+    assert read_logs([tmp_path / ".old.jsonl"], BY).lines.read == 10  # named, it is read
+
+
+def test_what_is_no_log_is_told_with_its_numbers(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"model": "m", "streamed": true, "timing": {"took": 5.5, "queued": 1}, "tokens": 7}\n')
+    with pytest.raises(EdgeroiError, match=r"--map latency_ms=FIELD:UNIT, one of timing\.took, timing\.queued, tokens$"):
+        read_logs([file], BY)
+    with pytest.raises(EdgeroiError, match=r"did you mean --map latency_ms=timing\.took:s\?"):
+        read_logs([file], reading(map=["latency_ms=timing.tok:s"]))
+
+
 def test_a_file_reached_twice_is_refused(path, tmp_path):
     (tmp_path / "link.jsonl").symlink_to(path)
     for twice in ([path, path], [path, tmp_path / "link.jsonl"], [tmp_path, path], [tmp_path / "*.jsonl", path]):

@@ -29,7 +29,7 @@ import numpy as np
 
 from edgeroi.census import Census
 from edgeroi.errors import EdgeroiError, InternalFault, OutputFailed, Place
-from edgeroi.logs.format import HEAD_BYTES, RAW_BYTES, Chunk, Detected, Fault, Head, LineFormat, Settled, detect
+from edgeroi.logs.format import HEAD_BYTES, RAW_BYTES, Chunk, Detected, Fault, Head, LineFormat, NoLog, Settled, detect
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading, constant_number
@@ -47,6 +47,8 @@ RANGE_BYTES = 8 << 20
 _SMALL_BYTES = 16 << 20
 #: Requests that wait to be counted together.
 _COUNTED_TOGETHER = 1 << 16
+#: How many of the files in a folder that are no logs are named.
+_LISTED = 10
 #: The hidden column that keeps the files of a settled format apart.
 _FILE = "file"
 
@@ -129,17 +131,31 @@ def _processes(jobs: int | None, inputs: Sequence[_Input]) -> int:
 
 
 def _inputs(sources: Sequence[Source], reading: Reading) -> tuple[tuple[_Input, ...], list[str]]:
-    inputs, notes = [], []
+    inputs, others, notes = list[_Input](), list[str](), list[str]()
     for source in sources:
         try:
-            inputs.append(_input(source, reading))
+            if not source.hidden:
+                inputs.append(_input(source, reading))
+        except NoLog:
+            if source.named:
+                raise
+            others.append(source.path)
         except EdgeroiError as error:
             if source.named:
                 raise
             notes.append(f"ignored {error}")
+    hidden = [source.path for source in sources if source.hidden]
+    notes += [f"ignored, no request log: {_few(others)}"] if others else []
+    notes += [f"ignored, hidden: {_few(hidden)}"] if hidden else []
     if not inputs:
-        raise EdgeroiError("no request log found: " + "; ".join(notes) if notes else "no file to read", fix="name the files that are logs")
+        fix = "name one to hear why it is none, or say where latency is: --map latency_ms=FIELD:UNIT" if others else None
+        raise EdgeroiError("; ".join(("no request log found", *notes)), fix=fix or "name the files that are logs")
     return tuple(inputs), notes
+
+
+def _few(paths: Sequence[str]) -> str:
+    more = len(paths) - _LISTED
+    return ", ".join(paths[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _input(source: Source, reading: Reading) -> _Input:
@@ -163,7 +179,8 @@ def _as_detected(source: Source, reading: Reading, head: Head, compressed: bool,
     try:
         return _Input(source, detect(head, for_file), for_file, compressed, first)
     except EdgeroiError as error:
-        raise EdgeroiError(error.message, place=Place(source.path), key=error.key, fix=error.fix) from None
+        error.place = Place(source.path)
+        raise
 
 
 def _once_only(source: Source) -> BinaryIO:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
-from edgeroi.errors import EdgeroiError, Place, did_you_mean
+from edgeroi.errors import EdgeroiError, Place, did_you_mean, near_miss
 from edgeroi.logs.reading import Reading
 from edgeroi.request import Batch, LineCount
 from edgeroi.workload import Partial, SeenFrom
@@ -26,6 +26,12 @@ Counted = Literal["lines", "records", "spans"]
 HEAD_BYTES = 1 << 18
 #: How much of a rejected line is kept.
 RAW_BYTES = 256
+#: How many of the numbers in a file that is no log are offered as its latency.
+_SHOWN_NUMBERS = 8
+
+
+class NoLog(EdgeroiError):
+    """The file is in no format that is read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +173,20 @@ def detect(head: Head, reading: Reading) -> Detected:
         both = "; ".join(f"{name} ({claims[name].why})" for name in claimed)
         raise EdgeroiError(f"could be any of {both}", place=place, fix="say which with --log-format")
     missed = "; ".join(f"{name}: {claim.why}" for name, claim in claims.items())
-    fix = "say where latency is: --map latency_ms=FIELD:UNIT"
-    raise EdgeroiError(f"not a request log in any known format ({missed})", place=place, fix=fix)
+    raise NoLog(f"not a request log in any known format ({missed})", place=place, fix=_advice(head, reading))
+
+
+def _advice(head: Head, reading: Reading) -> str:
+    """Which of the numbers in its records the user may have meant as latency."""
+    from edgeroi.logs.objects import numbers_of
+
+    numbers, mapped = numbers_of(head), reading.fields.get("latency_ms")
+    near = mapped and near_miss(mapped.name, numbers)
+    if near:
+        return f"did you mean --map latency_ms={near}:{mapped.unit}?" if mapped else ""
+    shown = [*numbers[:_SHOWN_NUMBERS], *(["..."] if len(numbers) > _SHOWN_NUMBERS else [])]
+    told = f", one of {', '.join(shown)}" if shown else ""
+    return f"say where latency is: --map latency_ms=FIELD:UNIT{told}"
 
 
 def _candidates(reading: Reading) -> Mapping[str, LineFormat | StreamFormat]:

@@ -153,3 +153,17 @@ def first_objects(head: Head) -> tuple[dict[str, Any], ...]:
     else:
         raws = head.lines()
     return tuple(record for record in map(object_of, raws) if not isinstance(record, Bad))
+
+
+def numbers_of(head: Head) -> tuple[str, ...]:
+    """The paths at which the first objects of a file hold a number, as ``--map`` takes them."""
+    return tuple(dict.fromkeys(path for record in first_objects(head) for path in _numbers(record)))
+
+
+def _numbers(record: Mapping[str, Any], depth: int = 3) -> Iterator[str]:
+    for key, value in record.items():
+        name = key.replace(".", "\\.")
+        if isinstance(value, dict) and depth > 1:
+            yield from (f"{name}.{path}" for path in _numbers(value, depth - 1))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield name

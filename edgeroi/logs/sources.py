@@ -16,11 +16,15 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read. ``named``: the user pointed at it, so it must be a log; else it was met in a folder."""
+    """A file to read. ``named``: the user pointed at it, so it must be a log; else it was met in a folder.
+
+    ``hidden``: a file or folder met in a folder whose name begins with a dot; it is told and not read.
+    """
 
     path: str
     named: bool
     bytes: int | None = None
+    hidden: bool = False
 
     @property
     def is_stdin(self) -> bool:
@@ -37,6 +41,9 @@ def expand(paths: Sequence[str | Path]) -> tuple[Source, ...]:
     reached: dict[object, str] = {}
     for path in map(str, paths):
         for source in _meant(path):
+            if source.hidden:
+                found.append(source)
+                continue
             identity = _identity(source)
             if identity in reached:
                 raise EdgeroiError(
@@ -72,11 +79,16 @@ def _existing(path: str) -> Iterator[Source]:
         yield _file(path, named=True)
         return
     for folder, folders, files in os.walk(path):
-        folders.sort()
-        for name in sorted(files):
-            member = os.path.join(folder, name)  # noqa: PTH118  # the user's own spelling of the folder is kept
-            if Path(member).is_file():
-                yield _file(member, named=False)
+        hidden = sorted(name for name in (*folders, *files) if name.startswith("."))
+        yield from (Source(_member(folder, name), named=False, hidden=True) for name in hidden)
+        folders[:] = sorted(set(folders) - set(hidden))
+        for name in sorted(set(files) - set(hidden)):
+            if Path(_member(folder, name)).is_file():
+                yield _file(_member(folder, name), named=False)
+
+
+def _member(folder: str, name: str) -> str:
+    return os.path.join(folder, name)  # noqa: PTH118  # the user's own spelling of the folder is kept
 
 
 def _file(path: str, named: bool) -> Source:
