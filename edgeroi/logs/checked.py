@@ -6,7 +6,7 @@ A row that breaks a rule is only marked here; the exact way then says which rule
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -51,7 +51,7 @@ class Columns:
 def columns_of(records: Sequence[Any], kind: RecordType, reading: Reading, paths: dict[str, Path]) -> Columns:
     """The records as columns; ``paths`` says where each of the reading's columns is found."""
     n = len(records)
-    found = _Found(np.zeros(n, np.bool_), np.zeros(n, np.bool_))
+    found = Found(np.zeros(n, np.bool_), np.zeros(n, np.bool_))
     words = []
     for column, path in paths.items():
         if not kind.told(path):
@@ -63,22 +63,22 @@ def columns_of(records: Sequence[Any], kind: RecordType, reading: Reading, paths
         else:
             numbers = kind.numbers(path, records)
             assert numbers is not None
-            _take_numbers(found, numbers, column, reading)
-    _take_words(found, kind, {column: paths[column] for column in words if _looked_at(column, reading)}, records, reading)
-    return _counted(found, reading)
+            take_numbers(found, numbers, column, reading)
+    _take_words(found, kind, {column: paths[column] for column in words if looked_at(column, reading)}, records, reading)
+    return counted(found, reading)
 
 
 #: Kinds of columns that repeat a few values: each combination of them is judged once.
 _WORDS = ("label", "status", "error", "flag")
 
 
-def _looked_at(column: str, reading: Reading) -> bool:
+def looked_at(column: str, reading: Reading) -> bool:
     """Labels that are neither grouped by nor required are typed by the decoder, and that is all."""
     return COLUMNS[column] != "label" or column in reading.by or column in reading.needed
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     """Columns while they are gathered."""
 
     odd: Bools
@@ -88,7 +88,7 @@ class _Found:
     instants: Ints | None = None
 
 
-def _take_instants(found: _Found, values: Sequence[Any], column: str, reading: Reading) -> None:
+def _take_instants(found: Found, values: Sequence[Any], column: str, reading: Reading) -> None:
     mapped = reading.fields.get(column)
     found.instants, bad = instants_of(values, mapped.unit if mapped else None)
     found.odd |= bad
@@ -96,7 +96,8 @@ def _take_instants(found: _Found, values: Sequence[Any], column: str, reading: R
         found.odd |= found.instants == NO_INSTANT
 
 
-def _take_numbers(found: _Found, told: Floats, column: str, reading: Reading) -> None:
+def take_numbers(found: Found, told: Floats, column: str, reading: Reading) -> None:
+    """One column of doubles, NaN where unknown; what is out of range is odd."""
     what, scale = COLUMNS[column], reading.scale(column)
     if not _all_in_range(what, told, scale):
         unknown = np.isnan(told)
@@ -112,7 +113,7 @@ def _all_in_range(what: str, told: Floats, scale: float) -> bool:
     return bool(_in_range(what, ends, scale).all()) and (what != "count" or bool((told == np.floor(told)).all()))
 
 
-def _take_words(found: _Found, kind: RecordType, paths: dict[str, Path], records: Sequence[Any], reading: Reading) -> None:
+def _take_words(found: Found, kind: RecordType, paths: dict[str, Path], records: Sequence[Any], reading: Reading) -> None:
     """Columns of words and flags together: one look-up per record finds its combination of values."""
     # Identifiers differ from record to record, so they would make every combination new.
     apart = [column for column in paths if column in IDENTIFIERS or column == "prompt"]
@@ -124,10 +125,10 @@ def _take_words(found: _Found, kind: RecordType, paths: dict[str, Path], records
         coded = np.fromiter(map(codes.__getitem__, map(get, records)), np.int32, len(records))
         combinations = list(codes) if len(columns) > 1 else [(value,) for value in codes]
         for column, values in zip(columns, zip(*combinations, strict=True), strict=True):
-            _take_word(found, column, [None if value is kind.unset else value for value in values], coded, reading)
+            take_word(found, column, [None if value is kind.unset else value for value in values], coded, reading)
 
 
-def _take_word(found: _Found, column: str, values: Sequence[Any], coded: NDArray[np.int32], reading: Reading) -> None:
+def take_word(found: Found, column: str, values: Sequence[Any], coded: NDArray[np.int32], reading: Reading) -> None:
     """One column, given its value in each combination and the combination of each record."""
     what = COLUMNS[column]
     if column in reading.needed and None in values:
@@ -174,7 +175,7 @@ def _in_range(what: str, told: Floats, scale: float) -> Bools:
     return np.ones(told.size, np.bool_)
 
 
-def _counted(found: _Found, reading: Reading) -> Columns:
+def counted(found: Found, reading: Reading) -> Columns:
     """What only all columns together can tell: whether latency may be unknown, and whether a cache answered."""
     odd, failed, latency = found.odd, found.failed, found.numbers.get("latency_ms")
     if latency is not None:
@@ -249,20 +250,30 @@ _DIGITS: dict[int, tuple[int, int]] = {
 
 
 def _added_to_first(rows: NDArray[np.uint8], first: str) -> Ints | None:
+    differing = np.flatnonzero((rows != rows[0]).any(axis=0)).tolist()
+    return added_to_first(first, differing, lambda place: rows[:, place] - np.uint8(48), len(rows))
+
+
+def added_to_first(first: str, differing: Sequence[int], digit: Callable[[int], NDArray[Any]], n: int) -> Ints | None:
+    """The instants of ``n`` texts that are the first one but at the ``differing`` places, where ``digit`` tells theirs (unsigned).
+
+    ``None`` where they differ in more than the time of day, or in what is no digit.
+    """
     fraction_ends = 20 + len(re.match(r"\d*", first[20:])[0]) if first[19] == "." else 19  # type: ignore[index]
-    instants = np.full(len(rows), instant_of(first), np.int64)
-    for place in np.flatnonzero((rows != rows[0]).any(axis=0)).tolist():
-        if place > 28 and place < fraction_ends:
-            continue  # digits beyond the nanosecond: checked below, and dropped
-        step, most = _DIGITS.get(place, (0, 0))
-        digits = rows[:, place] - np.uint8(48)
-        if not step or place >= max(fraction_ends, 19) or int(digits.max()) > most:
+    instants = np.full(n, instant_of(first), np.int64)
+    for place in differing:
+        digits = digit(place)
+        most = 9 if 28 < place < fraction_ends else _DIGITS.get(place, (0, 0))[1]
+        if place >= max(fraction_ends, 19) or not most or int(digits.max()) > most:
             return None
-        instants += digits.astype(np.int64) * step - int(digits[0]) * step
-    beyond = rows[:, 29:fraction_ends] - np.uint8(48)
-    hours = (rows[:, 11] - np.uint8(48)) * 10 + (rows[:, 12] - np.uint8(48))
-    in_order = int(hours.max()) <= 23 and not (beyond > 9).any()
-    return instants if in_order and int(instants.min()) >= _FIRST_NS and int(instants.max()) < _LAST_NS else None
+        if place <= 28:  # digits beyond the nanosecond are dropped
+            step = _DIGITS[place][0]
+            instants += digits.astype(np.int64) * step - int(digits[0]) * step
+    if 11 in differing and int((digit(11).astype(np.int64) * 10 + digit(12)).max()) > 23:
+        return None
+    if 12 in differing and 11 not in differing and first[11] == "2" and int(digit(12).max()) > 3:
+        return None
+    return instants if int(instants.min()) >= _FIRST_NS and int(instants.max()) < _LAST_NS else None
 
 
 _SEPARATORS = ((4, b"-"), (7, b"-"), (10, b"Tt "), (13, b":"), (16, b":"))
@@ -271,16 +282,18 @@ _SHORTEST = 20
 
 def _instants_of_texts(texts: Sequence[str], length: int) -> tuple[Ints, Bools]:
     """Texts of one length, read by the shape of the first; rows of another shape are bad here, and judged one by one later."""
-    n = len(texts)
-    none = np.full(n, NO_INSTANT)
     data = "".join(texts).encode()
-    if length < _SHORTEST or len(data) != n * length:
-        return none, np.ones(n, np.bool_)
-    bytes_ = np.frombuffer(data, np.uint8).reshape(n, length)
-    zone_at = length - (1 if data[length - 1 : length] in (b"Z", b"z") else 6)
-    offset = _offset(texts[0][zone_at:]) if zone_at >= 19 else None
-    if offset is None or (zone_at != 19 and (data[19:20] != b"." or zone_at == 20)):
-        return none, np.ones(n, np.bool_)
+    if length < _SHORTEST or len(data) != len(texts) * length:
+        return np.full(len(texts), NO_INSTANT), np.ones(len(texts), np.bool_)
+    return instants_of_bytes(np.frombuffer(data, np.uint8).reshape(len(texts), length), texts[0])
+
+
+def instants_of_bytes(bytes_: NDArray[np.uint8], first: str) -> tuple[Ints, Bools]:
+    """The same of texts as bytes (n, length of the first)."""
+    zone_at = len(first) - (1 if first[-1] in "Zz" else 6)
+    offset = _offset(first[zone_at:]) if zone_at >= 19 else None
+    if offset is None or (zone_at != 19 and (first[19] != "." or zone_at == 20)):
+        return np.full(len(bytes_), NO_INSTANT), np.ones(len(bytes_), np.bool_)
     return _instants_of_shape(bytes_, zone_at, offset)
 
 
@@ -297,6 +310,7 @@ def _instants_of_shape(bytes_: NDArray[np.uint8], zone_at: int, offset: int) -> 
     digits_at = [place for place in range(zone_at) if place not in fixed]
     digits = (bytes_[:, digits_at] - np.uint8(48)).astype(np.int64)
     good &= (digits <= 9).all(axis=1)
+    digits[~good] = 0
     day, seconds, bad = _clock(digits)
     fraction = np.zeros(good.size, np.int64)
     for place in range(14, min(digits.shape[1], 23)):
@@ -307,12 +321,18 @@ def _instants_of_shape(bytes_: NDArray[np.uint8], zone_at: int, offset: int) -> 
     return np.where(good, instants, NO_INSTANT), ~good
 
 
+def _day_in_range(day: int) -> int | None:
+    """Nanoseconds to the start of ``YYYYMMDD``; ``None`` for no day, and for one that no log is of."""
+    start = day_start_ns(day // 10_000, day // 100 % 100, day % 100)
+    return start if start is not None and _FIRST_NS - 86_400 * _NS_PER_SECOND <= start < _LAST_NS + 86_400 * _NS_PER_SECOND else None
+
+
 def _clock(digits: Ints) -> tuple[Ints, Ints, Bools]:
     """``(day_ns, seconds, bad)`` of ``YYYYMMDDhhmmss`` digits, shape (n, >= 14)."""
     date = digits[:, :8] @ np.array([10**7, 10**6, 10**5, 10**4, 10**3, 100, 10, 1])
     hour, minute, second = (digits[:, place] * 10 + digits[:, place + 1] for place in (8, 10, 12))
     days, rows = (date[:1], np.zeros(date.size, np.intp)) if (date == date[0]).all() else np.unique(date, return_inverse=True)
-    starts = [day_start_ns(day // 10_000, day // 100 % 100, day % 100) for day in days.tolist()]
+    starts = [_day_in_range(day) for day in days.tolist()]
     bad_day = np.array([start is None for start in starts])[rows]
     day_ns = np.array([start or 0 for start in starts])[rows]
     return day_ns, (hour * 60 + minute) * 60 + second, bad_day | (hour > 23) | (minute > 59) | (second > 59)

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from edgeroi.logs.checked import columns_of
+from edgeroi.logs.checked import Columns, columns_of
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import is_utf16, object_of
 from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
+from edgeroi.logs.regular import LineShape, regular_columns
 from edgeroi.logs.typed import Path, RecordType, Seen, learn, shape_of, value_type
 from edgeroi.request import COLUMNS, Batch, joined
 
@@ -79,6 +80,8 @@ class Jsonl:
 _FEWER = (64, 8)
 #: How much of a file its records' type is learned from first, how often it may be learned anew, from how many different shapes,
 #: and for how many files it is kept.
+#: Pieces in a row that are not of one shape, after which a file is taken for irregular.
+_MOST_IRREGULAR = 12
 _FIRST_LOOK, _MOST_LEARNED, _MOST_SHAPES, _MOST_FILES = 1 << 16, 40, 24, 16
 
 
@@ -95,6 +98,10 @@ class _Piece:
         if not self.n:
             return
         learned = _learned(self.reading)
+        columns = learned.regular(self.text, self.n)
+        if columns is not None:
+            self._keep(columns, range(self.n), None)
+            return
         records = learned.decode(self.text, self.n)
         if learned.kind is not None and records is not None:
             self._take(records, range(self.n), learned.kind, learned.paths)
@@ -128,7 +135,9 @@ class _Piece:
     def _take(
         self, records: list[Any], numbers: Sequence[int], kind: RecordType, paths: dict[str, Path], lines: list[bytes] | None = None
     ) -> None:
-        columns = columns_of(records, kind, self.reading, paths)
+        self._keep(columns_of(records, kind, self.reading, paths), numbers, lines)
+
+    def _keep(self, columns: Columns, numbers: Sequence[int], lines: list[bytes] | None) -> None:
         self.batches.append(columns.batch)
         if columns.cache_hits:
             self.intake.skipped["cache_hit"] += columns.cache_hits
@@ -154,6 +163,19 @@ class _Learned:
         self.wanted, self.strangers, self.times = _wanted(self.paths), False, 0
         self.shapes: dict[object, list[Any]] = {}
         self.kind: RecordType | None = None
+        self.line: LineShape | None = None
+        self.irregular = 0
+
+    def regular(self, text: bytes, lines: int) -> Columns | None:
+        """All lines as columns, if they are of the shape of the last that were; after some that are not, no more is tried."""
+        if self.irregular >= _MOST_IRREGULAR:
+            return None
+        columns = regular_columns(text, lines, self.line, self.reading, self.paths) if self.line else None
+        if columns is None and (shape := LineShape.of(text[: text.index(b"\n")])) != self.line:
+            self.line = shape
+            columns = regular_columns(text, lines, shape, self.reading, self.paths) if shape else None
+        self.irregular = 0 if columns is not None else self.irregular + 1
+        return columns
 
     def decode(self, text: bytes, lines: int) -> list[Any] | None:
         """All records, or ``None``; learns from the first lines it is shown, and anew after strangers were met."""

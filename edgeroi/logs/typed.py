@@ -9,6 +9,7 @@ Whatever does not pass is for the exact way, a few lines at a time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -24,6 +25,8 @@ Path = tuple[str, ...]
 #: A log with more different keys than this is decoded line by line.
 _MOST_KEYS = 200
 _COLON, _QUOTE = b':"'
+#: Whether a key can name a field: what JSON would write with an escape cannot.
+_NAMEABLE = re.compile(r'[^\x00-\x1f"\\]*').fullmatch
 #: Which bytes are white space to JSON.
 _WHITE = np.isin(np.arange(256), list(b" \t\r\n"))
 
@@ -45,7 +48,7 @@ class RecordType:
         """The records of ``lines`` complete lines, or ``None`` where anything at all is out of the ordinary."""
         import msgspec
 
-        if not _one_object_a_line(text, lines) or not _is_utf8(text):
+        if not _one_object_a_line(text, lines) or not is_utf8(text):
             return None
         try:
             records: list[Any] = self.decoder.decode_lines(text)
@@ -111,7 +114,8 @@ def _space_before_colon(text: bytes) -> bool:
     return False
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
     if text.isascii():
         return True
     try:
@@ -201,7 +205,7 @@ class _Made:
         renamed: dict[str, str] = {}
         for place, (key, count) in enumerate(seen.keys.items()):
             name = f"k{place}"
-            kind = self._kind(seen, key, (*path, key), f"{prefix}{name}")
+            kind = self._kind(seen, key, (*path, key), f"{prefix}{name}") if _NAMEABLE(key) else None
             if kind is None or (path and count < seen.n):
                 return None
             renamed[name] = key
