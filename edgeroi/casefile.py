@@ -468,7 +468,7 @@ class _Gathering:
         rows = self.option_rows(spec)
         cost = rows.mean("cost_usd") if rows else None
         if not cost:
-            raise Unpriced(f"{unknown}, and tells no cost", place=spec.place, fix="say what runs now: now: PROVIDER/MODEL")
+            raise Unpriced(f"{unknown}, and the log tells no cost", place=spec.place, fix="say what runs now: now: PROVIDER/MODEL")
         rate = Rate(decimal_of(cost), "request", "the log's own cost, mean of a request", basis="measured")
         return Price("logged", reference or spec.name, request=rate, basis="measured").noting(f"{unknown}: the log's own cost is used")
 
@@ -580,9 +580,12 @@ class _Gathering:
             return None
         if baseline.tariff is None:
             return None
-        cost = books.candidate_cost.usd_month
+        try:
+            cost, before = books.candidate_cost.usd_month, books.baseline_cost.usd_month
+        except Unpriced:
+            return None  # what the traffic does not tell is the verdict's to say
         is_same = baseline.model is not None and family(baseline.model) == family(candidate.model)
-        least = max(0.0, float(cost - books.baseline_cost.usd_month)) if is_same else 0.0
+        least = max(0.0, float(cost - before)) if is_same else 0.0
         found: dict[str, float] = {}
         book = self.sources.book_of_family(family(candidate.model))
         for row in book:

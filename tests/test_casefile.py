@@ -467,4 +467,18 @@ def test_what_runs_now_is_asked_for_where_the_log_does_not_tell(tmp_path: Path) 
     write_log(tmp_path / "log.jsonl", [100.0] * 400)
     unnamed = "".join(line for line in SMALL.splitlines(keepends=True) if "now:" not in line)
     found = decision(tmp_path, f"log: log.jsonl\nseen_from: client\nworkloads:{unnamed}")
-    assert found.reason == "now is unpriced: the log names no provider and model, and tells no cost: say what runs now: now: PROVIDER/MODEL"
+    assert found.reason == "now is unpriced: the log names no provider and model, and the log tells no cost: say what runs now: now: PROVIDER/MODEL"
+
+
+def test_a_price_by_tokens_that_nobody_stated_is_no_answer_of_that_workload(tmp_path: Path) -> None:
+    listed = OPTIONS.replace("{input: 0.20 USD/Mtok}", "cloudflare/@cf/baai/bge-base-en-v1.5")
+    untold = "{requests: 10M /month, options: [cloud, edge], baseline: cloud, runs_on: edge}"
+    told = untold.replace("{", "{tokens: {input: 100 tok, output: 0 tok}, ", 1)
+    text = f"{listed}workloads:\n  search: {untold}\n  other: {told}\n"
+    found = decisions(tmp_path, text)
+    assert found["search"].verdict == "undecided"
+    assert "charges by input tokens, which nobody stated or measured" in found["search"].reason
+    assert found["other"].verdict == "no_reason_given"
+    assert judged(scenario(tmp_path, text), gate=True).gate == "fail"
+    alone = f"{listed}workloads:\n  search: {untold}\n"
+    assert judged(scenario(tmp_path, alone), gate=True).gate == "undecided"
