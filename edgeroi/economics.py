@@ -140,7 +140,8 @@ class Books:
         if self.stakes.value is None or before is None or after is None:
             return None
         worth, errors = self._worth(self.stakes.value, before, after, world), world.get(self._sampling_name, 0.0)
-        return worth + errors * self._sampling_usd(before, after, world) if errors else worth
+        # Worth exactly nothing means that no saving is felt, or that both sides are one sample: then there is nothing to err about.
+        return worth + errors * self._sampling_usd(before, after, world) if errors and worth else worth
 
     def _worth(self, model: ValueModel, before: Latency, after: Latency, world: World) -> float:
         part_of = self.stakes.part_of
@@ -221,7 +222,7 @@ class Books:
         """One standard error of the value of latency, from the samples behind it; 0 where nothing was sampled.
 
         A mean over n requests has variance var/n. Two samples add theirs; a best case is the baseline's own sample moved, so only
-        the spread of the differences counts. The felt gate is left out: an error is counted whether or not its saving is.
+        the spread of the differences counts. Where some savings are felt, the error of all is counted: that errs on the side of doubt.
         """
         if self.stakes.value is None:
             return 0.0
