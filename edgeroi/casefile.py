@@ -22,7 +22,7 @@ from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, Unknow
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
 from edgeroi.stats import order_statistic_ranks
 from edgeroi.verdict import Case
-from edgeroi.workload import HOURS_PER_MONTH, Group, Profile, SeenFrom, Tally, sum_tallies
+from edgeroi.workload import HOURS_PER_MONTH, LEAST_HOURS, Group, Profile, SeenFrom, Tally, sum_tallies
 
 if TYPE_CHECKING:
     from edgeroi.pricebooks.round_trips import RoundTrips
@@ -32,8 +32,8 @@ Measure = Literal["latency", "ttft"]
 
 #: Where a cloud option is taken to stand when neither scenario nor log says.
 USUAL_REGION = "us-east"
-#: A log shorter than this says nothing about a month; one shorter than a week has not seen the days differ.
-LEAST_HOURS, WEEK_HOURS = 24.0, 168.0
+#: A log shorter than this has not seen the days of a week differ.
+WEEK_HOURS = 168.0
 #: A week of five busy days read as seven, or the other way round.
 WEEK_FACTOR = 7 / 5
 #: Columns every log is grouped by, so that rows can be told to options.

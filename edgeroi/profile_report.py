@@ -15,7 +15,7 @@ from edgeroi.latency import Measure, over_days
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, ratio, text, usd
 from edgeroi.request import LineCount, Reject
 from edgeroi.stats import wilson
-from edgeroi.workload import FileAccount, Group, Partial, Profile, Tally, over_limit
+from edgeroi.workload import LEAST_HOURS, FileAccount, Group, Partial, Profile, Tally, over_limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -377,7 +377,8 @@ def _facts(profile: Profile) -> Iterator[str]:
     total = profile.total
     per_month = profile.requests_month(total)
     yield span_words(total.first_ns, total.last_ns)
-    yield f"{total.requests:,} requests" + (f" ({_rounded(per_month)} a month)" if per_month is not None else "")
+    requests = "1 request" if total.requests == 1 else f"{total.requests:,} requests"
+    yield requests + (f" ({_rounded(per_month)} a month)" if per_month is not None else "")
     yield "unsampled" if profile.sampling == 1 else f"sampled {100 * profile.sampling:.4g} %"
     yield f"seen from {profile.seen_from}" if profile.seen_from else "vantage not said (--seen-from client|gateway|server)"
 
@@ -470,8 +471,8 @@ def _reject_line(reject: Reject) -> str:
 
 def _own_notes(outline: Profile, lines: Sequence[_Line]) -> Iterator[str]:
     span = outline.span_hours
-    if span and span < 24:
-        yield f"the log spans {span:.3g} h: a month's requests are its rate held for 730 h, whatever the hour"
+    if span is not None and span < LEAST_HOURS:
+        yield f"the log spans {span:.3g} h: under a day tells no month's volume; state requests: in a scenario"
     beyond = [f"{_key_words(line.group)} ({_ms_words(network)})" for line, network in _with_network(lines) if line.saving.ms > network]
     if beyond:
         saving = _ms_words(lines[0].saving.ms)

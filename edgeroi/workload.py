@@ -23,6 +23,8 @@ SeenFrom = Literal["client", "gateway", "server"]
 
 HOURS_PER_MONTH = 730
 NS_PER_HOUR = 3_600_000_000_000
+#: A log that spans less tells no volume of a month.
+LEAST_HOURS = 24.0
 
 #: What is summed besides durations, and how many of its units make one: money in 1e-12 USD, ratios in 1e-6.
 SUMMED: Mapping[str, int] = {
@@ -247,9 +249,12 @@ class Profile:
         return (total.last_ns - total.first_ns) / NS_PER_HOUR
 
     def requests_month(self, tally: Tally) -> float | None:
-        """Requests a month of 730 h at the log's own rate and sampling; ``None`` where the span is unknown or zero."""
+        """Requests a month of 730 h at the log's own rate and sampling; ``None`` where the span is unknown or under a day.
+
+        A part of a day says nothing of its nights: held for a month, 29 seconds of load test would be millions.
+        """
         span = self.span_hours
-        return tally.requests / self.sampling / span * HOURS_PER_MONTH if span else None
+        return tally.requests / self.sampling / span * HOURS_PER_MONTH if span is not None and span >= LEAST_HOURS else None
 
     def to_frame(self) -> pd.DataFrame:
         """One row per group: counts, quantiles with their intervals, tokens, cost; numbers unrounded, unknown as ``None`` or NaN."""

@@ -467,7 +467,8 @@ def test_what_runs_now_is_asked_for_where_the_log_does_not_tell(tmp_path: Path) 
     write_log(tmp_path / "log.jsonl", [100.0] * 400)
     unnamed = "".join(line for line in SMALL.splitlines(keepends=True) if "now:" not in line)
     found = decision(tmp_path, f"log: log.jsonl\nseen_from: client\nworkloads:{unnamed}")
-    assert found.reason == "now is unpriced: the log names no provider and model, and the log tells no cost: say what runs now: now: PROVIDER/MODEL"
+    why = "the log names no provider and model, and the log tells no cost"
+    assert found.reason == f"now is unpriced: {why}: say what runs now: now: PROVIDER/MODEL"
 
 
 def test_a_price_by_tokens_that_nobody_stated_is_no_answer_of_that_workload(tmp_path: Path) -> None:

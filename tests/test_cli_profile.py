@@ -150,6 +150,16 @@ def test_time_span_volume_sampling_and_vantage_are_stated(tmp_path: Path) -> Non
     assert headline == "24 Oct-26 Oct 2026, 2 d · 5 requests (7,600 a month) · sampled 1 % · seen from gateway"
 
 
+def test_part_of_a_day_tells_no_month(tmp_path: Path) -> None:
+    path = log(tmp_path, b"".join(b'{"latency_ms": 5, "timestamp": "2026-10-24T00:00:%02dZ"}\n' % second for second in range(30)))
+    document = document_of(path)
+    assert document["requests_month"] is None
+    assert document["groups"][0]["requests_month"] is None
+    ran = run(path)
+    assert ran.stdout.decode().splitlines()[0].split(" · ")[1] == "30 requests"  # and not 2,700,000 a month
+    assert "under a day tells no month's volume" in ran.stdout.decode() + ran.stderr.decode()
+
+
 @pytest.mark.parametrize(
     ("first", "last", "words"),
     [
