@@ -155,7 +155,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class FileAccount:
-    """One input: what it was taken for, in which unit, and where each of its lines went."""
+    """One input: what it was taken for, in which unit, and where each of its lines went.
+
+    ``saved_from``: name and digest of the logs in a saved profile.
+    """
 
     path: str
     bytes: int
@@ -166,6 +169,7 @@ class FileAccount:
     counted: Literal["lines", "records", "spans"] = "lines"
     damage: str | None = None
     notes: tuple[str, ...] = ()
+    saved_from: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -412,6 +412,18 @@ def test_a_saved_profile_is_the_profile_and_adds_up_with_others(path, tmp_path):
     assert dumped(read_logs([path], BY)) == saved.read_bytes(), "same profile, same bytes"
 
 
+def test_a_saved_profile_beside_its_own_log_is_refused(path, tmp_path):
+    other = _written(tmp_path, "b.jsonl", log(seed=2))
+    saved = _written(tmp_path, "a.profile", dumped(read_logs([path], BY)))
+    both = _written(tmp_path, "both.profile", dumped(read_logs([saved, other], BY)))
+    for twice in ([saved, path], [path, saved], [saved, both], [both, other]):
+        with pytest.raises(EdgeroiError, match="would count twice"):
+            read_logs(twice, BY)
+    empty = [_written(tmp_path, name, b"") for name in ("c.jsonl", "d.jsonl")]
+    nothing = _written(tmp_path, "c.profile", dumped(read_logs(empty[:1], BY)))
+    assert read_logs([nothing, empty[1], path], BY).lines == read_logs([path], BY).lines
+
+
 def test_a_saved_profile_by_fewer_columns_or_more(path, tmp_path):
     saved = _written(tmp_path, "a.profile", dumped(read_logs([path], BY)))
     fewer = read_logs([saved], reading(by=("workload",)))

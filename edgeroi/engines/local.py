@@ -88,6 +88,7 @@ class _Part:
     notes: list[str] = field(default_factory=list)
     whole: bool = True
     said: tuple[SeenFrom | None, float] | None = None
+    saved_from: tuple[tuple[str, str], ...] = ()
 
     @property
     def owned(self) -> int:
@@ -316,7 +317,7 @@ class _Reader:
         part.lines += replace(chunk.lines, read=0)
         part.notes.extend(note for note in chunk.notes if note not in part.notes)
         if chunk.sampling is not None:
-            part.said, part.damage = (chunk.seen_from, chunk.sampling), chunk.damage
+            part.said, part.damage, part.saved_from = (chunk.seen_from, chunk.sampling), chunk.damage, chunk.saved_from
         if chunk.partial is not None:
             self._partials[kind] = sum_partials(self._partials.get(kind), chunk.partial)
         if chunk.batch is not None and chunk.batch.n:
@@ -614,6 +615,7 @@ def _profile(run: _Run, rejects: Kept, notes: list[str]) -> Profile:
     for account in accounts:
         if not account.lines.balanced:
             raise InternalFault(f"{account.path}: the lines do not add up: {account.lines}")
+    _refuse_counted_twice(accounts)
     few = folded(settled)
     if few is not settled:
         notes.append(f"more than {MOST_GROUPS:,} groups: the rarest {len(settled.tallies) - MOST_GROUPS + 1:,} are folded into {OTHER}")
@@ -673,7 +675,19 @@ def _account(run: _Run, place: int, moved: int) -> FileAccount:
         counted=input.detected.format.counted,
         damage=damage,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        saved_from=tuple(log for part in parts for log in part.saved_from),
     )
+
+
+def _refuse_counted_twice(accounts: Sequence[FileAccount]) -> None:
+    """A saved profile beside a log it was made from, or beside another profile of that log, would count its requests twice."""
+    held: dict[str, FileAccount] = {}
+    for account in accounts:
+        for name, digest in account.saved_from or (("", account.digest),):
+            other = held.setdefault(digest, account) if account.lines.read else account
+            if other is not account and (account.saved_from or other.saved_from):
+                said = f"holds the requests of {name or other.path}, as {other.path} does; they would count twice"
+                raise EdgeroiError(said, place=Place(account.path), fix="name one of the two")
 
 
 def digest_of_leaves(leaves: Sequence[bytes]) -> str:

@@ -78,7 +78,7 @@ class Chunk:
 
     ``batch``: the requests to count, cache hits already left out. ``partial``: for a saved profile, instead.
     ``faults``: one for each of ``lines.rejected``; a saved profile has none.
-    ``seen_from``, ``sampling``, ``damage``: what a saved profile says of the logs it was made from.
+    ``seen_from``, ``sampling``, ``damage``, ``saved_from``: what a saved profile says of the logs it was made from.
     """
 
     lines: LineCount
@@ -89,6 +89,7 @@ class Chunk:
     seen_from: SeenFrom | None = None
     sampling: float | None = None
     damage: str | None = None
+    saved_from: tuple[tuple[str, str], ...] = ()
 
 
 class Format(Protocol):

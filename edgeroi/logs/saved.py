@@ -45,7 +45,7 @@ def _told(profile: Profile) -> dict[str, Any]:
         "sampling": profile.sampling,
         "lines": asdict(profile.lines),
         "damage": "; ".join(damaged) or None,
-        "files": [[PurePath(file.path).name, file.digest] for file in profile.files],
+        "files": [log for file in profile.files for log in file.saved_from or ((PurePath(file.path).name, file.digest),)],
         "groups": [[list(group.key.values()), _told_tally(group.tally)] for group in profile.groups],
     }
 
@@ -130,6 +130,7 @@ def _chunk(told: Mapping[str, Any], reading: Reading) -> Chunk:
         seen_from=told["seen_from"],
         sampling=told["sampling"],
         damage=told["damage"],
+        saved_from=tuple((str(name), str(digest)) for name, digest in told["files"]),
     )
 
 
