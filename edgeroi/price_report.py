@@ -62,8 +62,12 @@ def _amount(rate: Rate | None) -> Cell:
 
 
 def _others(row: Price) -> str:
-    shown = (f"{_rate_text(rate)} {name.replace('_', ' ')}" for name, rate in row.rates if name not in _TOKEN_COLUMNS)
-    return "; ".join(shown)
+    return "; ".join(_named_rate(name.replace("_", " "), rate) for name, rate in row.rates if name not in _TOKEN_COLUMNS)
+
+
+def _named_rate(name: str, rate: Rate) -> str:
+    """``1.25 USD/Mtok cache write``; a unit that names what is charged for needs no name beside it."""
+    return _rate_text(rate) if name in rate.unit.replace("-", " ") else f"{_rate_text(rate)} {name}"
 
 
 def _rate_text(rate: Rate) -> str:

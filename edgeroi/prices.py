@@ -462,7 +462,7 @@ def _in_context(ref: str, rows: tuple[Price, ...], context: Context, place: Plac
         return _in_context(ref, rows, (), place)
     known = list(dict.fromkeys(said_context(row.context) for row in rows))
     meant = near_miss(said_context(context), known)
-    fix = f"did you mean {meant!r}?" if meant else f"it is priced as: {', '.join(known)}; or state the price"
+    fix = f"did you mean {meant!r}?" if meant else f"it is priced as: {', '.join(known)}, or state the price you pay"
     raise UnmatchedContext(f"{ref} has no {said_context(context)} price", place=place, fix=fix)
 
 

@@ -41,6 +41,12 @@ def test_show_as_a_table() -> None:
         assert word in shown
 
 
+def test_a_unit_that_says_what_it_counts_is_not_followed_by_the_same_word() -> None:
+    listed = run("list", "cloudflare/@cf/baai/bge-base-en-v1.5").stdout
+    assert "0.011 USD/1k neurons " in listed
+    assert "neurons neurons" not in listed
+
+
 def test_show_batch_and_its_absence() -> None:
     (price,) = document("show", "openai/gpt-4o", "--batch", "--at", "2026-11-22")["prices"]
     assert {rate["charges"]: rate["usd"] for rate in price["rates"]} == {"input": 1.25, "cached": 1.25, "output": 5}
@@ -79,6 +85,7 @@ def test_show_says_what_is_stale_or_undated() -> None:
         (("show", "openai/whisper-1"), 3, "unpriced"),
         (("show", "openai/gpt-4o", "--at", "22.11.2026"), 2, "neither a day nor a file"),
         (("list", "no-such-thing"), 2, "no offer matches 'no-such-thing'"),
+        (("list", "clouflare"), 2, "no offer matches 'clouflare'; did you mean 'cloudflare'?"),
         (("diff", "2026-01-01", "nowhere.yaml"), 2, "neither a day nor a file"),
     ],
 )

@@ -33,11 +33,14 @@ def list_prices(
     """List the offers in force on a day."""
     from edgeroi import __version__, price_report, pricebooks
     from edgeroi.cli.output import write_report
-    from edgeroi.errors import EdgeroiError
+    from edgeroi.errors import EdgeroiError, near_miss
 
-    rows = [row for row in pricebooks.load(files=file or ()) if price_report.matches(row, pattern)]
+    book = pricebooks.load(files=file or ())
+    rows = [row for row in book if price_report.matches(row, pattern)]
     if not rows:
-        raise EdgeroiError(f"no offer matches {pattern!r}", fix="edgeroi prices list without a pattern lists all of them")
+        near = near_miss(pattern or "", [*{row.provider for row in book}, *{row.model for row in book}, *{row.reference for row in book}])
+        fix = f"did you mean {near!r}?" if near else "edgeroi prices list without a pattern lists all of them"
+        raise EdgeroiError(f"no offer matches {pattern!r}", fix=fix)
     write_report(price_report.listing(rows, _day(at), __version__), form, output)
 
 
