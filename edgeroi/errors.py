@@ -41,7 +41,9 @@ class EdgeroiError(Exception):
 
     def __str__(self) -> str:
         """``FILE:LINE:COLUMN KEY: MESSAGE; FIX`` with the parts that are known."""
-        where = " ".join(part for part in (str(self.place) if self.place else "", self.key or "") if part)
+        place = str(self.place) if self.place else ""
+        key = "" if self.key is None or place.endswith(f" {self.key}") else self.key  # a place like `--set KEY` names it already
+        where = " ".join(part for part in (place, key) if part)
         said = f"{self.message}; {self.fix}" if self.fix else self.message
         return f"{where}: {said}" if where else said
 

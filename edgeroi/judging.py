@@ -78,11 +78,21 @@ def loaded(
     from edgeroi.scenario import load_policy, load_policy_beside, load_scenario, scenario_files
 
     files = [file for given in inputs for file in scenario_files(Path(given))]
+    _refuse_twice(files)
     stated = load_policy(policy_file) if policy_file else None
     policies = tuple(stated or load_policy_beside(file) for file in files)
     given_overrides = tuple(overrides or ())
     scenarios = tuple(load_scenario(file, given_overrides, policy) for file, policy in zip(files, policies, strict=True))
     return scenarios, policies
+
+
+def _refuse_twice(files: Sequence[Path]) -> None:
+    """A scenario named twice, say by its folder too, would count its premium twice."""
+    reached: dict[Path, Path] = {}
+    for file in files:
+        first = reached.setdefault(file.resolve(), file)
+        if first is not file:
+            raise EdgeroiError(f"was already reached as {first}; its premium would count twice", place=Place(str(file)), fix="name it once")
 
 
 def judge_files(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgeroi.errors import EdgeroiError, Place
+from edgeroi.errors import EdgeroiError, Place, near_miss
 
 if TYPE_CHECKING:
     import yaml
@@ -92,8 +93,17 @@ def read_tree(path: Path | str, shown: str | None = None) -> Node:
         with Path(path).open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise EdgeroiError(f"cannot be read: {error.strerror or error}", place=Place(file)) from None
+        raise EdgeroiError(f"cannot be read: {error.strerror or error}", place=Place(file), fix=_beside(Path(path))) from None
     return parse_tree(_decoded(raw, file), file)
+
+
+def _beside(missing: Path) -> str | None:
+    """The file that was probably meant, where there is one beside it."""
+    with suppress(OSError):
+        if not missing.exists() and missing.parent.is_dir():
+            near = near_miss(missing.name, [entry.name for entry in missing.parent.iterdir()])
+            return f"did you mean {str(missing.parent / near)!r}?" if near else None
+    return None
 
 
 def parse_tree(text: str, file: str) -> Node:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from edgeroi.cli.main import app
 from edgeroi.cli.schema import schema_text
+from edgeroi.errors import EdgeroiError
 from edgeroi.linting import lint_files
 
 ROOT = Path(__file__).parents[1]
@@ -211,6 +212,12 @@ def test_a_log_through_a_pipe() -> None:
     [
         ((GATEWAY,), "is no scenario; a log goes with --edge"),
         ((GATEWAY, "--users-in", "us-east=100%"), "--edge"),
+        ((SCENARIOS / "voice.yaml", "--edge", EDGE_70B), "voice.yaml: a scenario names its options itself; drop --edge"),
+        ((SCENARIOS / "voice.yaml", SCENARIOS / "voice.yaml"), "its premium would count twice; name it once"),
+        ((SCENARIOS, SCENARIOS / "voice.yaml"), "its premium would count twice; name it once"),
+        ((SCENARIOS / "voic.yaml",), "did you mean"),
+        ((SCENARIOS / "voice.yaml", "--format", "junit"), "Invalid value for '--format': 'junit' is not one of 'table'"),
+        ((SCENARIOS / "voice.yaml", "--set", "workloads.voice.bseline=cloud"), "error: --set workloads.voice.bseline: unknown"),
         ((*LOG[:3], "--users-in", "us-east=60%"), "sum to 60%"),
         ((*LOG[:3], "--users-in", "atlantis=100%"), "unknown region 'atlantis'"),
         ((GATEWAY, "--edge", "cloudflare/@cf/meta/llama-3.3-70b"), "nearest"),
@@ -240,6 +247,16 @@ def test_a_draft_lints_and_compares(tmp_path: Path, log: str) -> None:
     init(ROOT / "sample_logs" / log, "--output", draft)
     assert lint_files([draft], TODAY).errors == 0
     assert judged(draft).decisions
+
+
+def test_a_draft_does_not_overwrite_answers(tmp_path: Path) -> None:
+    draft = tmp_path / "scenario.yaml"
+    init(GATEWAY, "--output", draft)
+    draft.write_text(draft.read_text() + "# an answer\n")
+    ran = CliRunner().invoke(app, ["init", str(GATEWAY), "--output", str(draft)])
+    assert isinstance(ran.exception, EdgeroiError)
+    assert "exists and may hold answers; remove it first" in str(ran.exception)
+    assert draft.read_text().endswith("# an answer\n")
 
 
 def test_a_draft_leaves_its_questions_as_comments() -> None:

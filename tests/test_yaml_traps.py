@@ -202,6 +202,9 @@ def test_bytes_that_are_not_utf_8_are_told_where(tmp_path: Path, raw: bytes, mes
 
 
 def test_a_file_that_is_not_there_is_an_error_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "scenario.yaml").write_text("edgeroi: 1\n")
+    with pytest.raises(EdgeroiError, match=r"cannot be read: No such file or directory; did you mean .*/scenario\.yaml'\?$"):
+        read_tree(tmp_path / "senario.yaml")
     with pytest.raises(EdgeroiError, match="cannot be read: No such file"):
         read_tree(tmp_path / "none.yaml")
 

@@ -96,6 +96,7 @@ def compare(
         scenarios, policies = loaded(inputs, set_)
         verdicts = judge(scenarios, command="compare", today=today(), at=day_of(prices_as_of), policies=policies, explain=explained)
     else:
+        _refuse_scenarios(inputs)
         from edgeroi.casefile import GROUPED_BY
         from edgeroi.cli.reading import LogOptions
         from edgeroi.cli.scenarios import asked_of, profiled
@@ -170,6 +171,16 @@ def _in_option(said: str, name: str, lines: Sequence[str]) -> str:
     option = _OPTION_OF.get(drafted.strip().partition(":")[0], name)
     named_by_log = option == "--now" and "# as the log names it" in drafted
     return f"{name} names what no price is known for: {found[2]}; or say --now PROVIDER/MODEL" if named_by_log else f"{option}: {found[2]}"
+
+
+def _refuse_scenarios(inputs: list[str]) -> None:
+    from pathlib import Path
+
+    from edgeroi.errors import EdgeroiError, Place
+
+    for given in inputs:
+        if Path(given).suffix in (".yaml", ".yml"):
+            raise EdgeroiError("a scenario names its options itself", place=Place(given), fix="drop --edge, or give a log")
 
 
 def _drafted(profile: Profile, inputs: list[str], asked: Asked, set_: list[str] | None) -> Scenario:

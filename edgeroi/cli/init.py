@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,8 +51,17 @@ def init(
     from edgeroi.cli.scenarios import asked_of, profiled
     from edgeroi.draft import draft
 
+    asked = asked_of(edge, now, users_in, waiting)
+    _refuse_to_overwrite(output)
     profile = profiled(
         LogOptions(logs, GROUPED_BY, map_ or (), const or (), mapping, not_error or (), (), log_format, seen_from, sampling, jobs=jobs)
     )
-    asked = asked_of(edge, now, users_in, waiting)
     write_text(draft(profile, logs, asked, name, output, (map_ or (), const or ())), output)
+
+
+def _refuse_to_overwrite(output: Path | None) -> None:
+    """A draft is there to be filled in: what somebody wrote into an earlier one is not replaced by questions."""
+    from edgeroi.errors import EdgeroiError
+
+    if output is not None and output.is_file() and output.stat().st_size:
+        raise EdgeroiError(f"{output} exists and may hold answers", key="--output", fix="remove it first, or give another name")

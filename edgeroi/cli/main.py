@@ -174,7 +174,7 @@ def _misused(error: Any) -> Exit:
         return Exit.USAGE
     if error.ctx is not None:
         say(error.ctx.get_usage())
-    return Exit(_failed(error.format_message(), Exit.USAGE))
+    return Exit(_failed(error.format_message().replace(": Value error, ", ": "), Exit.USAGE))
 
 
 def _failed(message: str, status: int) -> int:

@@ -47,8 +47,10 @@ def profile(
     from edgeroi import __version__
     from edgeroi.cli.output import write_report
     from edgeroi.profile_report import profile_report
+    from edgeroi.request import LineCount
 
     saving_ms = _milliseconds(saving)
+    tolerated(max_rejected, LineCount())  # a slip in it is told before the logs are read
     said = LogOptions(
         logs, by or (), map or (), const or (), mapping, not_error or (), require or (), log_format, seen_from, sampling, rejects, jobs
     )
