@@ -235,6 +235,18 @@ def test_words_in_the_last_column_are_wrapped_rather_than_lost() -> None:
     assert "dollars" in lines[-1]
 
 
+def test_a_long_verdict_is_wrapped_and_its_neighbours_stay_in_line() -> None:
+    columns = (Column("verdict", "verdict", "mark"), Column("n", "premium", "usd_signed"), Column("why", "flips if"))
+    said = "REQUIRED: cloud misses p95 < 800 ms, edge meets it"
+    table = Table(columns, (Row((mark(said, "good"), usd_signed(53.37), text("edge slower by 88 ms"))),))
+    lines = renderer("table").render(Report("x", {}, (table,)), Page(width=70)).splitlines()
+    assert max(map(len, lines)) <= 70
+    assert {line.find("+53.37") for line in lines} - {-1} == {lines[0].find("premium") + 1}  # right-aligned below its title
+    assert " ".join(line[: lines[0].find("premium")].strip() for line in lines[2:]) == f"+ {said}"
+    wide = renderer("table").render(Report("x", {}, (table,)), Page(width=120)).splitlines()
+    assert f"+ {said}" in wide[2]
+
+
 def test_the_range_of_money_stands_beside_it_and_that_of_a_duration_below_it() -> None:
     columns = (Column("net", "net (low..high)", "usd_signed"), Column("p99", "p99 ms", "ms"))
     table = Table(columns, (Row((usd_signed(-360, -389, -252), ms(812, 700, 900))),))

@@ -21,6 +21,8 @@ from edgeroi.report import Cell, Column, Node, Report, Row, Section, Table, Text
 #: Wide and high enough that rich wraps, cuts and clips nothing; it pads nothing to it.
 _ENDLESS = 100_000
 _GAP = 2
+#: A column of words may be wrapped to the first; the last column, where there is no other way, to the second.
+_EASY_WRAP = 24
 _NARROWEST_WRAP = 20
 _STYLES: Mapping[Tone, str] = {"plain": "", "good": "green", "bad": "bold red", "doubt": "yellow", "quiet": "dim"}
 
@@ -96,8 +98,9 @@ def _wraps(table: Table) -> bool:
 
 def _least_width(table: Table, page: Page) -> int:
     widths = _widths(table, page)
-    last = min(widths[-1], _NARROWEST_WRAP) if _wraps(table) else widths[-1]
-    return sum(widths[:-1]) + last + _GAP * (len(widths) - 1)
+    if _wraps(table):
+        _narrow(widths, table, 0)
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _widths(table: Table, page: Page) -> list[int]:
@@ -115,7 +118,7 @@ def _longest(lines: Sequence[Words]) -> int:
 def _grid_lines(table: Table, page: Page) -> Iterator[Words]:
     widths = _widths(table, page)
     if page.width is not None and _wraps(table):
-        widths[-1] = min(widths[-1], max(_NARROWEST_WRAP, page.width - sum(widths[:-1]) - _GAP * (len(widths) - 1)))
+        _narrow(widths, table, page.width)
     sides = [_side(column) for column in table.columns]
     yield _joined([_words(column.title, "bold") for column in table.columns], widths, sides)
     yield _words(("─" if page.unicode else "-") * (sum(widths) + _GAP * (len(widths) - 1)), "dim")
@@ -123,9 +126,18 @@ def _grid_lines(table: Table, page: Page) -> Iterator[Words]:
         yield from _row_lines(row, page, widths, sides)
 
 
+def _narrow(widths: list[int], table: Table, page_width: int) -> None:
+    """Take what is too wide from the columns of words: the last, then marked ones, then the last again, down to what can be read."""
+    marked = [place for place, column in enumerate(table.columns) if column.kind == "mark"]
+    for places, least in (([-1], _EASY_WRAP), (marked, _EASY_WRAP), ([-1], _NARROWEST_WRAP)):
+        for place in places:
+            over = sum(widths) + _GAP * (len(widths) - 1) - page_width
+            widths[place] = min(widths[place], max(least, widths[place] - over)) if over > 0 else widths[place]
+
+
 def _row_lines(row: Row, page: Page, widths: Sequence[int], sides: Sequence[Literal["left", "right"]]) -> Iterator[Words]:
     cells = [_cell_lines(cell, page) for cell in row.cells]
-    cells[-1] = [part for line in cells[-1] for part in _wrapped(line, widths[-1])]
+    cells = [[part for line in lines for part in _wrapped(line, width)] for lines, width in zip(cells, widths, strict=True)]
     for parts in zip_longest(*cells, fillvalue=Words()):
         yield _joined(parts, widths, sides)
     if row.detail:
