@@ -242,9 +242,10 @@ def test_stdin_is_a_log_like_any_other(path):
 def test_a_pipe_is_read_once(path, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with subprocess.Popen([sys.executable, "-c", f"open({str(pipe)!r}, 'wb').write(open({str(path)!r}, 'rb').read())"]):
-        told = read_logs([pipe], BY)
-    assert without_place(told) == without_place(read_logs([path], BY))
+    for _ in range(2):  # and the next run reads what is in it then
+        with subprocess.Popen([sys.executable, "-c", f"open({str(pipe)!r}, 'wb').write(open({str(path)!r}, 'rb').read())"]):
+            told = read_logs([pipe], BY)
+        assert without_place(told) == without_place(read_logs([path], BY))
 
 
 def test_the_digest_is_of_the_bytes(tmp_path, small_cuts):

@@ -196,6 +196,12 @@ def _once_only(source: Source) -> BinaryIO:
 _PIPES: dict[str, BinaryIO] = {}
 
 
+def _let_go(source: Source) -> None:
+    """Close a pipe that was read, so that a later run in this process opens what is there then."""
+    if pipe := _PIPES.pop(source.path, None):
+        pipe.close()
+
+
 def _head(stream: BinaryIO, source: Source) -> Head:
     data = b""
     while len(data) <= HEAD_BYTES:
@@ -386,7 +392,10 @@ def _opened(input: _Input, part: _Part, told: Callable[[int], None]) -> Iterator
     source = input.source
     if source.bytes is None:
         seen = _Seen(io.BufferedReader(Prefixed(input.head, _once_only(source))))
-        yield opened(io.BufferedReader(seen), input.head)
+        try:
+            yield opened(io.BufferedReader(seen), input.head)
+        finally:
+            _let_go(source)
         part.bytes, part.leaves = seen.bytes, seen.leaves()
         return
     with Path(source.path).open("rb") as raw:
