@@ -57,12 +57,12 @@ __version__ = "0.1.0"
 def profile(
     logs: str | Path | Sequence[str | Path] | pd.DataFrame,
     *,
-    by: Sequence[str] = ("workload", "placement"),
+    by: str | Sequence[str] = ("workload", "placement"),
     map: Mapping[str, str] | None = None,
     const: Mapping[str, str] | None = None,
     mapping: str | Path | None = None,
-    not_error: Sequence[str] = (),
-    require: Sequence[str] = (),
+    not_error: str | Sequence[str] = (),
+    require: str | Sequence[str] = (),
     log_format: str | None = None,
     seen_from: SeenFrom | None = None,
     sampling: float | None = None,
@@ -81,9 +81,9 @@ def profile(
     }
     how = reading_of(
         Path(mapping) if mapping else None,
-        by=tuple(by),
-        not_error=tuple(not_error),
-        require=tuple(require),
+        by=_names(by),
+        not_error=_names(not_error),
+        require=_names(require),
         format=log_format,
         seen_from=seen_from,
         sampling=sampling,
@@ -98,6 +98,11 @@ def profile(
     from edgeroi.logs.frame import profile_frame
 
     return profile_frame(logs, how)
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """One name, or several: a text is one, not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def compare(

@@ -569,6 +569,7 @@ def test_a_profile_is_a_frame_when_asked(tmp_path: Path) -> None:
     assert frame["requests"].iloc[0] == 11
     assert frame["latency_ms_p50"].iloc[0] == pytest.approx(6, rel=1e-3)  # the 6th of 1..11
     assert frame["input_tokens_sum"].isna().all()  # nobody told them: not 0
+    assert edgeroi.profile(log, by="placement", require="latency_ms").by == ("placement",)  # one name is not its letters
 
 
 def test_a_slip_in_the_limit_is_told_before_the_logs_are_read(tmp_path: Path) -> None:
