@@ -369,11 +369,16 @@ def gate_words(verdicts: Verdicts) -> str:
     edge = [d for d in verdicts.decisions if d.case.runs_on and d.case.options[d.case.runs_on].at_edge]
     priced = [d for d in edge if not (d.case.missing_price or d.case.volume_unknown)]
     premium = total_premium(priced) if priced else None
-    spent = (
-        "" if premium is None else f"edge costs {'+' if premium >= 0 else '-'}${abs(premium):,.0f} a month = ${premium * 12:,.0f} a year · "
-    )
+    spent = "" if premium is None else f"{_spent_words(premium)} · "
     assert verdicts.gate is not None
     return f"{spent}gate: {verdicts.gate.upper()}" + ("" if verdicts.gate == "pass" else f" ({counted})")
+
+
+def _spent_words(premium: float) -> str:
+    """``edge costs +$195 a month = $2,340 a year``; cents where dollars would hide it."""
+    digits = 0 if abs(premium) >= 10 or not premium else 2
+    month, year = (f"${abs(premium) * months:,.{digits}f}" for months in (1, 12))
+    return f"edge saves {month} a month = {year} a year" if premium < 0 else f"edge costs +{month} a month = {year} a year"
 
 
 def _gate_line(verdicts: Verdicts) -> Text:

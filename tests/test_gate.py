@@ -306,6 +306,21 @@ def test_an_old_price_is_a_warning(tmp_path: Path) -> None:
     assert (found.gate, rule.level) == ("pass", "warning")
 
 
+@pytest.mark.parametrize(
+    ("cloud", "words"),
+    [  # 1,000 Mtok a month at 0.20 USD/Mtok are 200 USD at the edge
+        ("0.005 USD/Mtok", "edge costs +$195 a month = $2,340 a year"),
+        ("0.1998 USD/Mtok", "edge costs +$0.20 a month = $2.40 a year"),
+        ("0.2002 USD/Mtok", "edge saves $0.20 a month = $2.40 a year"),
+        ("0.50 USD/Mtok", "edge saves $300 a month = $3,600 a year"),
+        ("0.20 USD/Mtok", "edge costs +$0 a month = $0 a year"),
+    ],
+)
+def test_what_the_edge_costs_is_told_with_its_sign_and_its_cents(tmp_path: Path, cloud: str, words: str) -> None:
+    found = checked(tmp_path, f"{OPTIONS.replace('0.005 USD/Mtok', cloud)}workloads:\n  w:\n{ONE}")
+    assert gate_words(found).startswith(f"{words} · gate: ")
+
+
 def test_the_line_below_says_what_edge_spend_comes_to(tmp_path: Path) -> None:
     found = checked(tmp_path, f"{OPTIONS}workloads:\n  w:\n{ONE}")
     assert gate_words(found) == "edge costs +$195 a month = $2,340 a year · gate: FAIL (1)"

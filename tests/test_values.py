@@ -144,6 +144,14 @@ def test_the_gate_judges_quantile_by_quantile():
     assert seen.felt_from_ms == 100
 
 
+def test_the_last_digit_of_a_weight_is_no_slowdown():
+    spread = np.linspace(100, 400, 7)
+    uneven = mixture([(0.6, of(spread)), (0.4, of(spread + 30))])  # never faster than its first part, and at most 30 ms slower: not felt
+    assert worth(LinearTime(point(15)), uneven, of(spread), felt=Felt()) == 0
+    slower = of(spread + 0.001)
+    assert worth(LinearTime(point(15)), of(spread), slower, felt=Felt()) == pytest.approx(-TEN_MILLION * 0.001 / 3.6e6 * 15, rel=1e-2)
+
+
 def test_slowdowns_always_count():
     # half save 50 unfelt ms, half lose 10 ms: only the loss remains
     before, after = of([200.0, 300.0]), of([150.0, 310.0])

@@ -19,6 +19,8 @@ from edgeroi.estimate import World
 from edgeroi.felt import Felt, whole_path_ms
 from edgeroi.latency import Latency, comonotone
 
+#: A gain that is a smaller share of what is lost is the last digit of a weight.
+ROUNDING = 1e-12
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -114,7 +116,9 @@ def _gated_gain_usd(
     noticed = np.ones_like(counted) if felt is None else felt.felt_each(whole_path_ms(baseline, before, part_of_ms), saving)
     counted |= noticed & cast("Gated", model).counts(saving, world)
     kept = np.where(counted, after, before)
-    return float(weights @ (model.loss_usd(before, world) - model.loss_usd(kept, world)))
+    lost = model.loss_usd(before, world)
+    gained = float(weights @ (lost - model.loss_usd(kept, world)))
+    return gained if abs(gained) > ROUNDING * float(weights @ np.abs(lost)) else 0.0
 
 
 def quality_usd_month(requests_month: float, usd_per_quality_point: float, candidate: float, baseline: float) -> float:
