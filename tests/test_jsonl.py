@@ -133,7 +133,8 @@ def test_a_value_is_taken_as_it_is_or_not_at_all(changes, where):
         (b'\xef\xbb\xbf{"latency_ms":1}', "bom_mid_file"),
         (b" \t\r", "blank"),
         (b"", "blank"),
-        (b'{"a":' * 3000 + b"1" + b"}" * 3000, "too_deep"),
+        (b'{"latency_ms":1,"a":' + b'{"a":' * 600 + b"1" + b"}" * 601, "profiled"),
+        (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "too_deep"),
     ],
     ids=lambda value: repr(value)[:40],
 )

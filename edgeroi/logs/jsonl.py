@@ -13,7 +13,7 @@ from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.regular import LineShape, regular_columns
-from edgeroi.logs.typed import Path, RecordType, Seen, learn, shape_of, value_type
+from edgeroi.logs.typed import Path, RecordType, Seen, is_deep, learn, shape_of, value_type
 from edgeroi.request import COLUMNS, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
@@ -190,6 +190,8 @@ class _Learned:
 
     def meet(self, record: Mapping[str, Any]) -> None:
         """Look at a record that was read the exact way: its keys may be new."""
+        if is_deep(record):
+            return
         shape = shape_of(record)
         if shape in self.shapes:
             self.shapes[shape][0] += 1

@@ -24,6 +24,8 @@ from edgeroi.request import COLUMNS
 Path = tuple[str, ...]
 #: A log with more different keys than this is decoded line by line.
 _MOST_KEYS = 200
+#: A record with objects in objects deeper than this is read the exact way.
+_DEEPEST = 50
 _COLON, _QUOTE = b':"'
 #: Whether a key can name a field: what JSON would write with an escape cannot.
 _NAMEABLE = re.compile(r'[^\x00-\x1f"\\]*').fullmatch
@@ -146,6 +148,16 @@ def value_type(column: str) -> Any:
         "error": str | int | float | None,
     }
     return kinds.get(COLUMNS[column], float | None)
+
+
+def is_deep(value: Mapping[str, Any]) -> bool:
+    """Whether objects lie in objects more than 50 levels down: nothing to learn from, and too deep to follow by recursion."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [part for one in level for part in one.values() if isinstance(part, dict)]
+        if not level:
+            return False
+    return True
 
 
 def shape_of(value: Any) -> object:
