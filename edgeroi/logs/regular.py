@@ -60,10 +60,8 @@ def _each(byte: int) -> np.uint64:
     return np.uint64(byte * 0x0101010101010101)
 
 
-#: By the number of bytes that count: what keeps them, and how far to shift them to the end of the eight.
+#: By the number of bytes that count, what keeps them.
 _KEEP = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
-_SHIFT = np.array([8 * (8 - n) if n else 0 for n in range(9)], np.uint64)
-_ZEROS_BEFORE = np.array([0x3030303030303030 >> 8 * n if n < 8 else 0 for n in range(9)], np.uint64)
 _TENS = np.array([10**n for n in range(_MOST_AT_ONCE + 2)], np.int64)
 #: Odd numbers without a pattern, to mix the words of a longer value into one.
 _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5] * 2, np.uint64)
@@ -337,33 +335,38 @@ def _numbers(layout: _Layout, place: int) -> tuple[Floats, Bools | None]:
     """
     begins, lengths = layout.begins[place], layout.ends[place] - layout.begins[place]
     first = layout.words[begins]
-    starts_with_zero = (first & np.uint64(255)) == np.uint64(48)
     is_null = (lengths == 4) & ((first & _KEEP[4]) == _NULL)
-    value, good = _digits(first, lengths)
-    good &= ~starts_with_zero | (lengths == 1)
-    good |= is_null
-    told = value.astype(np.float64)
-    if not good.all():
-        told, good = _with_points(layout, place, first, told, good, starts_with_zero)
+    short = lengths == 1
+    short |= (first & np.uint64(255)) != np.uint64(48)  # what begins with 0 ends there, or has a point next
+    if b"." in layout.token(place, 0):
+        told, good = _with_points(layout, place, first, short)
+    else:
+        value, good = _digits(first, lengths)
+        told = value.astype(np.float64)
+        good &= short
+        if not (good | is_null).all():
+            told, good = _with_points(layout, place, first, short)
     if is_null.any():
         told[is_null] = np.nan
+        good |= is_null
     return told, None if bool(good.all()) else ~good
 
 
-def _with_points(layout: _Layout, place: int, first: Words, told: Floats, good: Bools, starts_with_zero: Bools) -> tuple[Floats, Bools]:
-    """The same where some have a decimal point."""
+def _with_points(layout: _Layout, place: int, first: Words, short: Bools) -> tuple[Floats, Bools]:
+    """The same where some have a decimal point: those without one have all their digits before it."""
     begins, lengths = layout.begins[place], layout.ends[place] - layout.begins[place]
-    point = _point(layout.words, begins, first)
+    point = np.minimum(_point(layout.words, begins, first), lengths)
     fraction = np.clip(lengths - point - 1, 0, _MOST_AT_ONCE + 1)
-    before, plain = _digits(first, point)
+    before, good = _digits(first, point)
     behind, also = _digits(layout.words[begins + point + 1], fraction)
-    plain &= also & (point > 0) & (fraction > 0) & (point + fraction <= _MOST_DIGITS) & (~starts_with_zero | (point == 1))
+    is_whole = point == lengths
+    good &= also & (point > 0) & (is_whole | (fraction > 0)) & (point + fraction <= _MOST_DIGITS) & (short | (point == 1))
     tens = _TENS[fraction]
-    return np.where(good, told, (before * tens + behind) / tens), good | plain
+    return (before * tens + behind) / tens, good
 
 
 def _point(words: Words, begins: Ints, first: Words) -> Ints:
-    """How many bytes stand before the decimal point; 9 where it is not among the first nine."""
+    """How many bytes stand before the first point; 9 or more where there is none among nine, which no eight digits are."""
     apart = first ^ _each(46)
     zero_bytes = (apart - _each(1)) & ~apart & _each(128)
     lowest = zero_bytes & (~zero_bytes + np.uint64(1))
@@ -376,11 +379,13 @@ def _point(words: Words, begins: Ints, first: Words) -> Ints:
 
 def _digits(eight: Words, lengths: Ints) -> tuple[Ints, Bools]:
     """The number that the first so many of eight bytes write (none write 0), and which are 0 to 8 digits and nothing else."""
-    n = np.minimum(lengths, _MOST_AT_ONCE)
-    digits = (eight & _KEEP[n]) << _SHIFT[n] | _ZEROS_BEFORE[n]
+    bits = (np.minimum(lengths, _MOST_AT_ONCE) << 3).view(np.uint64)
+    # Shifted to the end of the eight, what comes after the digits falls out; zeros fill up the beginning.
+    digits = eight << (np.uint64(64) - bits) | _each(0x30) >> bits
     strange = (digits + _each(0x46)) | (digits - _each(0x30)) | digits
-    value = digits & _each(0x0F)
-    value = (value * np.uint64(10) + (value >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    strange &= _each(128)
+    digits &= _each(0x0F)
+    value = (digits * np.uint64(10) + (digits >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
     value = (value * np.uint64(100) + (value >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
     value = (value * np.uint64(10_000) + (value >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
-    return value.astype(np.int64), (lengths <= _MOST_AT_ONCE) & ((strange & _each(128)) == 0)
+    return value.view(np.int64), (lengths <= _MOST_AT_ONCE) & (strange == 0)
