@@ -80,7 +80,8 @@ class Case:
             try:
                 self.books.cost_of(option)
             except Unpriced as why:
-                return why.message if option.name in why.message.split() else f"{option.name} is unpriced: {why.message}"
+                said = f"{why.message}: {why.fix}" if why.fix and ": " not in why.message else why.message
+                return said if option.name in why.message.split() else f"{option.name} is unpriced: {said}"
         return None
 
 
@@ -408,7 +409,7 @@ def _in_favour(case: Case, why: str) -> tuple[Verdict, str]:
 
 def _loses(case: Case) -> str:
     even = "even the best case loses" if case.books.candidate.best_case else "loses"
-    return f"{even}: net {signed(case.books.net_high)} a month at best" + (", the saving is not felt" if _unfelt(case) else "")
+    return f"{even}: net {signed(case.books.net_high)} a month at best" + (f", the saving is {_felt_words(case)}" if _unfelt(case) else "")
 
 
 def _spanning(case: Case) -> str:
@@ -496,6 +497,12 @@ def _waiting_flips(case: Case, points: Mapping[str, float | None]) -> list[str]:
     if hour is not None:
         ways.append(f"an hour of waiting {_side(case)} {dollars(hour)}" + (", unfelt waits counted" if _unfelt(case) else ""))
     return ways
+
+
+def _felt_words(case: Case) -> str:
+    """``not felt``, or in which share of requests it is: the slow ones may gain what the median does not."""
+    share = case.books.noticed.share if case.books.noticed else 0.0
+    return "not felt" if share < 0.005 else f"felt in {share:.0%} of requests only"
 
 
 def _unfelt(case: Case) -> bool:

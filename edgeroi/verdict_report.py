@@ -217,7 +217,10 @@ def _felt(books: Books) -> tuple[str, ...]:
     seen, value = books.noticed, books.stakes.value
     if seen is None or books.stakes.felt is None or not isinstance(value, LinearTime | None):
         return ()
-    return ("felt",) if seen.at_p50 else (f"not felt, from {seen.felt_from_ms:,.0f} ms",)
+    if seen.at_p50:
+        return ("felt",)
+    some = f"not felt at p50, in {seen.share:.0%} of requests" if seen.share >= 0.005 else "not felt"
+    return (f"{some}, from {seen.felt_from_ms:,.0f} ms",)
 
 
 def _misses(books: Books) -> str:

@@ -30,7 +30,7 @@ from xxhash import xxh3_128
 
 from edgeroi.census import Census
 from edgeroi.errors import EdgeroiError, InternalFault, OutputFailed, Place
-from edgeroi.logs.format import HEAD_BYTES, RAW_BYTES, Chunk, Detected, Fault, Head, LineFormat, NoLog, Settled, detect
+from edgeroi.logs.format import HEAD_BYTES, RAW_BYTES, Chunk, Detected, Fault, Head, LineFormat, NoLog, Settled, candidates, detect
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading, constant_number
@@ -47,7 +47,7 @@ RANGE_BYTES = 8 << 20
 #: Smaller inputs are read in this process: starting others would take longer.
 _SMALL_BYTES = 16 << 20
 #: Requests that wait to be counted together.
-_COUNTED_TOGETHER = 1 << 16
+_COUNTED_TOGETHER = 1 << 17
 #: How many of the files in a folder that are no logs are named.
 _LISTED = 10
 #: The hidden column that keeps the files of a settled format apart.
@@ -134,6 +134,7 @@ def _processes(jobs: int | None, inputs: Sequence[_Input]) -> int:
 
 def _inputs(sources: Sequence[Source], reading: Reading) -> tuple[tuple[_Input, ...], list[str]]:
     inputs, others, notes = list[_Input](), list[str](), list[str]()
+    candidates(reading)  # a format nobody knows is told once, not by every file
     for source in sources:
         try:
             if not source.hidden:

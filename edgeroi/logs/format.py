@@ -164,11 +164,11 @@ def formats() -> Mapping[str, LineFormat | StreamFormat]:
 
 def detect(head: Head, reading: Reading) -> Detected:
     """The one format that claims the file; raises ``EdgeroiError`` naming what each candidate missed, or the several that claim it."""
-    candidates = _candidates(reading)
-    claims = {name: format.claim(head, reading) for name, format in candidates.items()}
+    tried = candidates(reading)
+    claims = {name: format.claim(head, reading) for name, format in tried.items()}
     claimed = [name for name, claim in claims.items() if claim.claimed]
     if len(claimed) == 1:
-        return _detected(candidates[claimed[0]], claims[claimed[0]])
+        return _detected(tried[claimed[0]], claims[claimed[0]])
     place = Place(head.name)
     if claimed:
         both = "; ".join(f"{name} ({claims[name].why})" for name in claimed)
@@ -190,7 +190,8 @@ def _advice(head: Head, reading: Reading) -> str:
     return f"say where latency is: --map latency_ms=FIELD:UNIT{told}"
 
 
-def _candidates(reading: Reading) -> Mapping[str, LineFormat | StreamFormat]:
+def candidates(reading: Reading) -> Mapping[str, LineFormat | StreamFormat]:
+    """The formats to try: all, or the one that was named; raises ``EdgeroiError`` with the near miss for a name that is none."""
     every = formats()
     if reading.format is None:
         return every
