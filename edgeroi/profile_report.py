@@ -12,7 +12,23 @@ import numpy as np
 from edgeroi.felt import Felt
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.latency import Measure, over_days
-from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, ratio, text, usd
+from edgeroi.report import (
+    Cell,
+    Column,
+    Json,
+    Report,
+    Row,
+    Table,
+    Text,
+    count,
+    envelope,
+    file_document,
+    lines_document,
+    ms,
+    ratio,
+    text,
+    usd,
+)
 from edgeroi.request import LineCount, Reject
 from edgeroi.stats import wilson
 from edgeroi.workload import LEAST_HOURS, FileAccount, Group, Partial, Profile, Tally, over_limit
@@ -147,7 +163,7 @@ def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0) -
     sections = (_headline(outline), _table(profile.by, lines)) if profile.lines.profiled else ()
     notes = (*profile.notes, *_own_notes(outline, lines))
     document = {
-        **envelope("profile", version, files=[_file_document(file) for file in profile.files], notes=notes),
+        **envelope("profile", version, files=[file_document(file) for file in profile.files], notes=notes),
         **_whole_document(profile, outline),
         "groups": [_group_document(line) for line in lines],
         "saving_ms": saving_ms,
@@ -165,32 +181,6 @@ def _whole_document(profile: Profile, outline: Profile) -> Mapping[str, Json]:
         "seen_from": profile.seen_from,
         "sampling": profile.sampling,
         "span": {"first": _iso(total.first_ns), "last": _iso(total.last_ns), "hours": outline.span_hours},
-    }
-
-
-def lines_document(lines: LineCount) -> Mapping[str, Json]:
-    """Where every line went."""
-    return {
-        "read": lines.read,
-        "blank": lines.blank,
-        "profiled": lines.profiled,
-        "rejected": dict(lines.rejected),
-        "skipped": dict(lines.skipped),
-        "balanced": lines.balanced,
-    }
-
-
-def _file_document(file: FileAccount) -> Mapping[str, Json]:
-    return {
-        "path": file.path,
-        "bytes": file.bytes,
-        "digest": file.digest,
-        "format": file.format,
-        "unit": file.unit,
-        "counted": file.counted,
-        "damage": file.damage,
-        "notes": list(file.notes),
-        "lines": lines_document(file.lines),
     }
 
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from edgeroi.request import LineCount
+    from edgeroi.workload import FileAccount
 
 #: What a JSON document may hold; ``Decimal`` is written as an exact number.
 Json = None | bool | int | float | Decimal | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -200,4 +204,31 @@ def envelope(
         "prices_as_of": prices_as_of,
         "files": list(files),
         "notes": list(notes),
+    }
+
+
+def lines_document(lines: LineCount) -> Mapping[str, Json]:
+    """Where every line went."""
+    return {
+        "read": lines.read,
+        "blank": lines.blank,
+        "profiled": lines.profiled,
+        "rejected": dict(lines.rejected),
+        "skipped": dict(lines.skipped),
+        "balanced": lines.balanced,
+    }
+
+
+def file_document(file: FileAccount) -> Mapping[str, Json]:
+    """One input as every document tells of it: what it was taken for, and where each of its lines went."""
+    return {
+        "path": file.path,
+        "bytes": file.bytes,
+        "digest": file.digest,
+        "format": file.format,
+        "unit": file.unit,
+        "counted": file.counted,
+        "damage": file.damage,
+        "notes": list(file.notes),
+        "lines": lines_document(file.lines),
     }

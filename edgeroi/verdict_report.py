@@ -14,7 +14,25 @@ from edgeroi.gate import Finding, Outcome, total_premium
 from edgeroi.latency import Latency
 from edgeroi.option import Option, family
 from edgeroi.prices import Unpriced
-from edgeroi.report import Cell, Column, Json, Node, Report, Row, Section, Table, Text, Tone, Tree, envelope, mark, text, usd, usd_signed
+from edgeroi.report import (
+    Cell,
+    Column,
+    Json,
+    Node,
+    Report,
+    Row,
+    Section,
+    Table,
+    Text,
+    Tone,
+    Tree,
+    envelope,
+    file_document,
+    mark,
+    text,
+    usd,
+    usd_signed,
+)
 from edgeroi.spec import Judged
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.linear_time import LinearTime
@@ -393,7 +411,7 @@ def _gate_line(verdicts: Verdicts) -> Text:
 
 def verdict_document(verdicts: Verdicts) -> Mapping[str, Json]:
     """The JSON document of ``compare`` and ``check``."""
-    files: list[Json] = [_file(file) for scenario in verdicts.scenarios for file in scenario.files]
+    files: list[Json] = [file_document(file) for scenario in verdicts.scenarios for file in scenario.files]
     head = envelope(
         verdicts.command,
         verdicts.version,
@@ -404,24 +422,6 @@ def verdict_document(verdicts: Verdicts) -> Mapping[str, Json]:
     scenarios: list[Json] = [_scenario(scenario) for scenario in verdicts.scenarios]
     gate: dict[str, Json] = {"gate": verdicts.gate} if verdicts.gate else {}
     return {**head, "scenarios": scenarios, **gate}
-
-
-def _file(file: FileAccount) -> Json:
-    return {
-        "path": file.path,
-        "bytes": file.bytes,
-        "digest": file.digest,
-        "format": file.format,
-        "unit": file.unit,
-        "lines": {
-            "read": file.lines.read,
-            "blank": file.lines.blank,
-            "profiled": file.lines.profiled,
-            "rejected": dict(file.lines.rejected),
-            "skipped": dict(file.lines.skipped),
-            "balanced": file.lines.balanced,
-        },
-    }
 
 
 def _scenario(scenario: JudgedScenario) -> Json:
