@@ -15,15 +15,12 @@ from edgeroi.gate import Finding, Gate, findings_of, outcome, sum_findings
 from edgeroi.option import family
 from edgeroi.prices import PriceBook
 from edgeroi.spec import LogRef, ProjectPolicy, Scenario
-from edgeroi.verdict import decide
+from edgeroi.verdict import Decision, decide
 from edgeroi.verdict_report import JudgedScenario, Verdicts
 from edgeroi.workload import Profile, over_limit
 
 if TYPE_CHECKING:
     from edgeroi.logs.reading import Reading
-
-#: Columns and paths of a log that a scenario does not name itself.
-NO_POLICY: Sequence[ProjectPolicy | None] = ()
 
 
 def judge(
@@ -32,7 +29,7 @@ def judge(
     command: str,
     today: date,
     at: date | None = None,
-    policies: Sequence[ProjectPolicy | None] = NO_POLICY,
+    policies: Sequence[ProjectPolicy | None] = (),
     gate: bool = False,
     explain: tuple[str, ...] = (),
     read: ReadLog | None = None,
@@ -137,7 +134,7 @@ def _judged(casefile: Casefile, policy: ProjectPolicy | None, today: date, gate:
         rules = Gate(gate_limits(scenario.check, policy), waivers, today)
         findings = (*(f for d in decisions for f in findings_of(d, rules)), *sum_findings(decisions, rules), *_uncovered(casefile, rules))
         if rules.limits.on_undecided == "fail":
-            findings = (*findings, *_undecided(casefile, decisions, rules))
+            findings = (*findings, *_undecided(decisions, rules))
     files = tuple(file for profile in casefile.profiles for file in profile.files)
     notes = tuple(note for profile in casefile.profiles for note in profile.notes)
     return JudgedScenario(scenario.name, scenario.file, decisions, findings, casefile.source, files, notes)
@@ -162,16 +159,14 @@ def _uncovered(casefile: Casefile, rules: Gate) -> tuple[Finding, ...]:
     return tuple(rules.waive(finding) for finding in found)
 
 
-def _undecided(casefile: Casefile, decisions: Sequence[object], rules: Gate) -> tuple[Finding, ...]:
+def _undecided(decisions: Sequence[Decision], rules: Gate) -> tuple[Finding, ...]:
     """With ``on_undecided: fail`` an edge nobody can decide on is no pass."""
-    from edgeroi.verdict import Decision
-
-    found = []
-    for decision in decisions:
-        assert isinstance(decision, Decision)
-        case = decision.case
-        if decision.verdict == "undecided" and case.runs_on and case.options[case.runs_on].at_edge:
-            found.append(Finding("data-missing", case.workload, "error", "undecided", f"undecided: {decision.reason}", place=case.place))
+    found = (
+        Finding("data-missing", case.workload, "error", "undecided", f"undecided: {decision.reason}", place=case.place)
+        for decision in decisions
+        for case in (decision.case,)
+        if decision.verdict == "undecided" and case.runs_on and case.options[case.runs_on].at_edge
+    )
     return tuple(rules.waive(finding) for finding in found)
 
 
