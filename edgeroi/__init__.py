@@ -12,7 +12,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             lint                                        what is odd in a scenario without being wrong
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
             logs/ · pricebooks/                         log formats · price sources, the catalogue, round trips
-            yamltree                                    YAML as a tree that knows its lines
+            yamltree · clock                            YAML as a tree that knows its lines · which day it is
     CORE    price_report · profile_report · verdict_report   what prices, profile, compare and check say
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
@@ -126,7 +126,8 @@ def check(
 
 
 def _judged(command: str, scenarios: str | Path | Sequence[str | Path], set: Mapping[str, str] | None, at: date | None) -> Verdicts:
-    from edgeroi.judging import judge_files, today
+    from edgeroi.clock import today
+    from edgeroi.judging import judge_files
 
     paths = [scenarios] if isinstance(scenarios, str | Path) else list(scenarios)
     overrides = tuple(f"{path}={value}" for path, value in (set or {}).items())

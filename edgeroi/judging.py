@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,11 +61,6 @@ def judge(
         explain,
         () if len(days) == 1 else (f"prices of several days: {', '.join(map(str, sorted(days)))}",),
     )
-
-
-def today() -> date:
-    """The day, in UTC: the only clock here."""
-    return datetime.now(UTC).date()
 
 
 def loaded(

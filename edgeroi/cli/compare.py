@@ -86,7 +86,8 @@ def compare(
     """
     from edgeroi.cli.output import write_report
     from edgeroi.cli.scenarios import day_of
-    from edgeroi.judging import judge, loaded, today
+    from edgeroi.clock import today
+    from edgeroi.judging import judge, loaded
     from edgeroi.verdict_report import verdict_report
 
     explained = tuple(explain or ())
