@@ -6,19 +6,22 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
-            draft                                       a scenario drafted from a log
+            draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
-            lint                                        what is odd in a scenario without being wrong
+            lint · probefile · selftest                 what is odd in a scenario without being wrong · probe files, strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
-            logs/ · pricebooks/                         log formats · price sources, the catalogue, round trips
-            yamltree · clock                            YAML as a tree that knows its lines · which day it is
-    CORE    price_report · profile_report · verdict_report   what prices, profile, compare and check say
+            logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
+            wire                                        one request on a real connection, every phase stamped
+            dialects/                                   wire formats of inference endpoints
+            yamltree · clock · loopback                 YAML as a tree that knows its lines · which day it is · a server that keeps time
+    CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             economics                                   premium, value, net, low and high, break-evens
             option                                      one way to serve: timing, tariff, traffic
+            probe_plan                                  what a probe is to do
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
@@ -27,7 +30,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             prices                                      dated rates, the book
             census                                      requests counted into partial profiles
             workload                                    partial profiles that add up
-            request                                     canonical columns of one call, line accounting
+            trust · pairs                               whether a run was sent on time · differences pair by pair
+            request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
             stats                                       order statistics, intervals
             units                                       quantities that carry their units

@@ -79,6 +79,9 @@ REJECT_REASONS = (
     "bad_quote",
 )
 
+#: The only key of a line that tells of a probe's run, and of one that holds a request of its warm-up.
+RUN_RECORD, WARM_UP_RECORD = "edgeroi_run", "edgeroi_warm_up"
+
 #: Why a well-formed line is not a request to count.
 SKIP_REASONS = ("header", "other_record", "run_record", "cache_hit", "duplicate")
 

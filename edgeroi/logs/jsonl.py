@@ -14,9 +14,11 @@ from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.regular import LineShape, regular_columns
 from edgeroi.logs.typed import Path, RecordType, Seen, is_deep, learn, shape_of, value_type
-from edgeroi.request import COLUMNS, Batch, joined
+from edgeroi.request import COLUMNS, RUN_RECORD, WARM_UP_RECORD, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
+#: What a probe writes beside its requests, by the line's only key.
+_NOT_A_REQUEST = {RUN_RECORD: "run_record", WARM_UP_RECORD: "other_record"}
 
 
 def path_of(column: str, reading: Reading) -> tuple[str, ...]:
@@ -60,6 +62,8 @@ class Jsonl:
         if not records:
             named = reading.mapped and head.name.endswith((".jsonl", ".ndjson")) and not head.data.lstrip().startswith(b"[")
             return Claim(named, "no line is a JSON object", unit, name)
+        if any(RUN_RECORD in record for record in records):
+            return Claim(False, "the log of a probe", unit, name)
         told = any("latency_ms" in values_of(record, reading) for record in records)
         return Claim(told, f"JSON lines with {latency}" if told else f"no JSON line has {latency}", unit, name)
 
@@ -249,6 +253,9 @@ def read_line(intake: Intake, number: int, line: bytes) -> Mapping[str, Any] | N
     record = object_of(line)
     if isinstance(record, Bad):
         intake.reject(number, record.reason, record.detail, line)
+        return None
+    if len(record) == 1 and (skipped := _NOT_A_REQUEST.get(next(iter(record)))):
+        intake.skip(skipped)
         return None
     intake.record(values_of(record, intake.reading), number, line)
     return record
