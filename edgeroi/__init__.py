@@ -9,7 +9,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
-            lint · probefile · selftest                 what is odd in a scenario without being wrong · probe files, strictly · what a probe adds
+            lint · probefile · selftest                 what is odd in a scenario · probe files read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             wire                                        one request on a real connection, every phase stamped

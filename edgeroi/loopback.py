@@ -116,13 +116,13 @@ class Server:
             if self.tls is not None:
                 connection = self.tls.wrap_socket(connection, server_side=True)
             self._open.add(connection)
-            reader = connection.makefile("rb")
-            while (request := _read(reader)) is not None:
-                reply = Reply(connection)
-                self.handler(request, reply)
-                self.served.append((request.path, (perf_counter_ns() - request.received_ns) / 1e6))
-                if not reply.keep_alive:
-                    break
+            with connection.makefile("rb") as reader:
+                while (request := _read(reader)) is not None:
+                    reply = Reply(connection)
+                    self.handler(request, reply)
+                    self.served.append((request.path, (perf_counter_ns() - request.received_ns) / 1e6))
+                    if not reply.keep_alive:
+                        break
         self._open.discard(connection)
         with suppress(OSError):
             connection.close()

@@ -96,7 +96,7 @@ def probe_report(run: ProbeRun, profiled: Report, version: str) -> Report:
         "arrivals": run.plan.arrivals,
         "connections": run.plan.connections,
         "targets": [_target_document(each) for each in run.targets],
-        "pairs": [_pair_document(measure, told) for measure, told in run.differences],
+        "pairs": _pairs_document(run.differences),
         "trusted": run.trusted,
         "reasons": list(run.reasons),
         "interrupted": run.interrupted,
@@ -165,18 +165,22 @@ def _counted(told: Iterator[str | None]) -> dict[str, Json]:
     return dict(sorted(counts.items()))
 
 
+def _pairs_document(differences: Sequence[tuple[str, Difference]]) -> dict[str, Json] | None:
+    """The first difference, and all of them; ``None`` where there is none."""
+    if not differences:
+        return None
+    return {**_pair_document(*differences[0]), "every": [_pair_document(measure, told) for measure, told in differences]}
+
+
 def _pair_document(measure: str, told: Difference) -> dict[str, Json]:
-    return {
-        "one": told.one,
-        "two": told.two,
-        "measure": measure,
-        "n": told.n,
-        "difference_ms": {
-            "mean": told.mean,
-            "p50": told.p50,
-            "interval": {"mean": list(told.mean_interval), "p50": list(told.p50_interval)},
-        },
+    """``interval`` is that of the mean."""
+    difference: dict[str, Json] = {
+        "mean": told.mean,
+        "p50": told.p50,
+        "interval": list(told.mean_interval),
+        "interval_p50": list(told.p50_interval),
     }
+    return {"one": told.one, "two": told.two, "measure": measure, "n": told.n, "difference_ms": difference}
 
 
 # ---- for people

@@ -126,7 +126,7 @@ def _found(
         rates = rates_of(steady, len(due), max(due) - min(due) if due else 0)
         warm = tuple(exchange for exchange in mine if exchange.warm)
         runs.append(TargetRun(target, steady, warm, rates, conduct.paused[target.name], conduct.unpaid[target.name]))
-    reasons = [reason for each in runs for reason in reasons_of(each.target.name, each.steady, each.rates, 0, len(sends))]
+    reasons = [reason for each in runs for reason in reasons_of(each.target.name, each.steady, each.rates)]
     if conduct.capped:
         capped = f"{conduct.capped:,} of {len(sends):,} were due when max_in_flight ({plan.in_flight}) were out"
         reasons.append(f"{capped}: raise it, or lower the rate")

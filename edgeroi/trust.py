@@ -57,7 +57,7 @@ def rates_of(exchanges: Sequence[Exchange], asked: int, asked_span_ns: int) -> R
     )
 
 
-def reasons_of(target: str, exchanges: Sequence[Exchange], rates: Rates, capped: int, sends: int) -> tuple[str, ...]:
+def reasons_of(target: str, exchanges: Sequence[Exchange], rates: Rates) -> tuple[str, ...]:
     """Why the measurement of a target is not to be trusted; nothing where it is."""
     lateness = [exchange.lateness_ms for exchange in exchanges]
     successes = [exchange.latency_ms for exchange in exchanges if exchange.error is None]
@@ -70,8 +70,4 @@ def reasons_of(target: str, exchanges: Sequence[Exchange], rates: Rates, capped:
         reasons.append(f"{target}: requests went out late, p99 {late:.1f} ms (limit {limit:.1f} ms): this machine is too busy for the rate")
     if rates.asked and rates.achieved is not None and rates.achieved < RATE_LEAST * rates.asked:
         reasons.append(f"{target}: {rates.achieved:.3g} requests a second were sent, {rates.asked:.3g} were asked for")
-    if capped:
-        reasons.append(
-            f"all requests in flight that are allowed were out when {capped:,} of {sends:,} were due: raise max_in_flight or lower the rate"
-        )
     return tuple(reasons)
