@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -35,6 +35,16 @@ def probed(plan: ProbePlan, seed: int = 7) -> tuple[list[Exchange], Conduct]:
 def nearest(values: Sequence[float], p: float) -> float:
     """The ceil(p n)-th smallest, by itself."""
     return sorted(values)[-int(-p * len(values) // 1) - 1]
+
+
+def wrong_every_time(measured: Callable[[], Iterable[str]], most: int = 4) -> set[str]:
+    """What was wrong in each of up to so many runs: somebody else on the machine disturbs one, an error of ours is there in all of them."""
+    wrong = set(measured())
+    for _ in range(most - 1):
+        if not wrong:
+            break
+        wrong &= set(measured())
+    return wrong
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import httpcore
 import numpy as np
 import pytest
 import trustme
-from probing import DelayingProxy, nearest, probed, server_process, stopped_for
+from probing import DelayingProxy, nearest, probed, server_process, stopped_for, wrong_every_time
 
 from edgeroi.dialects.openai_chat import DIALECT as CHAT
 from edgeroi.exchange import Exchange, Stamps
@@ -41,30 +41,22 @@ def plan_for(url: str, *paths: str, **said: object) -> ProbePlan:
 def test_steady_load_is_measured_as_the_server_kept_it() -> None:
     rng = np.random.default_rng(3)
     paths = [f"/delay/{delay}" for _ in range(10) for delay in rng.permutation(CYCLE).tolist()]
-    apart: list[str] = []
-    for _ in range(3):  # somebody else on this machine can make a run late; an error of ours is there in all of them
+
+    def measured() -> Iterator[str]:
         with server_process() as (url, _pid):
             exchanges, conduct = probed(plan_for(url, *paths, requests=1000))
         assert (len(exchanges), conduct.sent) == (1000, {"edge": 1000})
         assert [e.error for e in exchanges] == [None] * 1000
-        apart = list(apart_from_the_server(exchanges))
-        if not apart:
-            break
-    assert not apart
+        own = [e.server_ms for e in exchanges if e.server_ms is not None]
+        assert len(own) == 1000
+        for p in QUANTILES:
+            truth = nearest(own, p)
+            if abs(nearest([e.wire_ms or 0.0 for e in exchanges], p) - truth) > max(1.0, 0.02 * truth):
+                yield f"p{100 * p:g} from send to first byte"
+            if abs(nearest([e.latency_ms for e in exchanges], p) - truth) > max(2.0, 0.03 * truth):
+                yield f"p{100 * p:g} from intended send to end"
 
-
-def apart_from_the_server(exchanges: list[Exchange]) -> Iterator[str]:
-    """What is further from the server's own clock than the method promises."""
-    own = [e.server_ms for e in exchanges if e.server_ms is not None]
-    assert len(own) == len(exchanges)
-    for p in QUANTILES:
-        truth = nearest(own, p)
-        for what, found, limit in (
-            ("from send to first byte", nearest([e.wire_ms or 0.0 for e in exchanges], p), max(1.0, 0.02 * truth)),
-            ("from intended send to end", nearest([e.latency_ms for e in exchanges], p), max(2.0, 0.03 * truth)),
-        ):
-            if abs(found - truth) > limit:
-                yield f"p{100 * p:g} {what} {found:.2f} ms, the server took {truth:.2f} ms"
+    assert not wrong_every_time(measured)
 
 
 @pytest.mark.slow
@@ -72,19 +64,23 @@ def apart_from_the_server(exchanges: list[Exchange]) -> Iterator[str]:
 def test_a_stalled_server_is_seen_in_full(in_flight: int, p95_ms: tuple[float, float]) -> None:
     # Stopped for 2 s of 20: requests due in it wait from 2 s down to nothing, 10 % of all. From the intended time p95 is
     # 2 - 0.05 x 20 = 1.0 s and p99 2 - 0.01 x 20 = 1.8 s. With few threads the backlog drains on top of that.
-    with server_process() as (url, pid), stopped_for(pid, 6.0, 2.0):
-        exchanges, conduct = probed(plan_for(url, "/delay/2", requests=1000, max_in_flight=in_flight))
-    whole = [e.latency_ms for e in exchanges if e.error is None]
-    assert len(whole) == 1000
-    assert p95_ms[0] <= nearest(whole, 0.95) <= p95_ms[1]
-    assert nearest(whole, 0.99) == pytest.approx(1800, rel=0.06)
-    # Counted from the real send, as a closed loop would, a prober of 8 threads is blind to it: one in flight a thread, 8 of 1000.
-    if in_flight == 8:
-        assert conduct.capped > 50
-        blind = [(e.ended_ns - e.stamps.begun) / 1e6 for e in exchanges]
-        assert nearest(blind, 0.95) < 100
-    else:
-        assert conduct.capped == 0
+    def measured() -> Iterator[str]:
+        with server_process() as (url, pid), stopped_for(pid, 6.0, 2.0):
+            exchanges, conduct = probed(plan_for(url, "/delay/2", requests=1000, max_in_flight=in_flight))
+        whole = [e.latency_ms for e in exchanges if e.error is None]
+        assert len(whole) == 1000
+        if not p95_ms[0] <= nearest(whole, 0.95) <= p95_ms[1]:
+            yield "p95"
+        if abs(nearest(whole, 0.99) - 1800) > 0.06 * 1800:
+            yield "p99"
+        # Counted from the real send, as a closed loop would, a prober of 8 threads is blind to it: one in flight a thread, 8 of 1000.
+        blind = nearest([(e.ended_ns - e.stamps.begun) / 1e6 for e in exchanges], 0.95) < 100
+        if in_flight == 8 and not (conduct.capped > 50 and blind):
+            yield "the backlog"
+        if in_flight == 120 and conduct.capped:
+            yield "threads enough"
+
+    assert not wrong_every_time(measured, most=2)
 
 
 def test_a_pause_that_was_asked_for_is_kept_and_counted() -> None:
