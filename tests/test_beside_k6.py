@@ -52,7 +52,7 @@ def test_every_percentile_agrees_with_k6(tmp_path: Path) -> None:
             if abs(here - there) > max(1.5, 0.03 * there):
                 yield f"p{100 * p:g}"
 
-    assert not wrong_every_time(measured)
+    assert not wrong_every_time(measured, most=6)
 
 
 def k6_durations(folder: Path, script: str) -> list[float]:

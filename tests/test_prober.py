@@ -150,25 +150,30 @@ def test_a_streamed_answer_is_timed_by_its_content() -> None:
         reply.end()
         sent.append(times)
 
-    target = Target("edge", "", "openai-chat", stream=True, model="m-1")
-    with Server(stream) as server:
-        plan = ProbePlan(
-            "t", (Target("edge", server.url, "openai-chat", stream=True, model="m-1"),), ("hello",), rate=10.0, requests=12, warm_up=0
-        )
-        exchanges, _ = probed(plan)
-    assert target.stream
-    assert len(exchanges) == len(sent) == 12
-    assert [e.error for e in exchanges] == [None] * 12
-    for exchange in exchanges:
-        answer = exchange.answer
-        assert (answer.input_tokens, answer.output_tokens, answer.model) == (7, 4, "m-1")
-        assert len(answer.content_ns) == 3  # the role, usage and [DONE] are no content, a letter in two pieces is one
-        assert exchange.latency_ms < (exchange.stamps.last_byte or 0) / 1e6 - exchange.intended_ns / 1e6  # the closing frames do not count
-    # Between pieces of content 15, then 15 + 10 ms; first content 5 + 20 ms after the request.
-    assert statistics.median(e.gaps_ms[0] for e in exchanges) == pytest.approx(15, abs=1)
-    assert statistics.median(e.gaps_ms[1] for e in exchanges) == pytest.approx(25, abs=1)
-    assert statistics.median(e.ttft_ms or 0 for e in exchanges) == pytest.approx(25, abs=2)
-    assert statistics.median(e.latency_ms for e in exchanges) == pytest.approx(65, abs=2)
+    def measured() -> Iterator[str]:
+        sent.clear()
+        with Server(stream) as server:
+            target = Target("edge", server.url, "openai-chat", stream=True, model="m-1")
+            exchanges, _ = probed(ProbePlan("t", (target,), ("hello",), rate=10.0, requests=12, warm_up=0))
+        assert len(exchanges) == len(sent) == 12
+        assert [e.error for e in exchanges] == [None] * 12
+        for exchange in exchanges:
+            answer = exchange.answer
+            assert (answer.input_tokens, answer.output_tokens, answer.model) == (7, 4, "m-1")
+            assert len(answer.content_ns) == 3  # the role, usage and [DONE] are no content, a letter in two pieces is one
+            whole = ((exchange.stamps.last_byte or 0) - exchange.intended_ns) / 1e6
+            assert exchange.latency_ms < whole  # the closing frames do not count
+        # Between pieces of content 15, then 15 + 10 ms; the first 5 + 20 ms after the request, the last 40 ms behind it.
+        for what, truth, found in (
+            ("first gap", 15, statistics.median(e.gaps_ms[0] for e in exchanges)),
+            ("second gap", 25, statistics.median(e.gaps_ms[1] for e in exchanges)),
+            ("first content", 25, statistics.median(e.ttft_ms or 0 for e in exchanges)),
+            ("last content", 65, statistics.median(e.latency_ms for e in exchanges)),
+        ):
+            if abs(found - truth) > 2:
+                yield what
+
+    assert not wrong_every_time(measured, most=6)
 
 
 def test_an_answer_that_is_not_streamed_has_no_first_token() -> None:
