@@ -37,6 +37,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             units                                       quantities that carry their units
             estimate                                    a number with its interval, n, basis and notes
             errors                                      what can go wrong, and how it ends
+            compiled                                    the part in C, where it was built; numpy does the same
 
 The Python API is the functions ``profile``, ``compare`` and ``check``; what they return is immutable and has ``to_frame()``.
 """
