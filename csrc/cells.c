@@ -11,11 +11,18 @@ enum {
     STRATUM_BITS = 41,
     HALF_BITS = 26,
     FIRST_CAPACITY = 1 << 8,
+    AT_ONCE = 64,
 };
 
 #define NS_PER_MS 1e6
 #define MOST_WHOLE 0x1p62              /* what is not below is no duration and no amount, and no int64 either */
 #define EMPTY INT64_C(-1)
+
+#if defined(__GNUC__)
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define FETCH(address) ((void)0)
+#endif
 
 /* Two numbers by code, in open addressing: at most half of the slots are taken. */
 typedef struct {
@@ -95,33 +102,55 @@ static inline Entry *entry_of(Table *table, int64_t code, int64_t first, int64_t
 
 /* ---- durations ----------------------------------------------------------------------------------------------------------------- */
 
-/* Count one duration; false with an error set. */
-static inline bool count(Cells *cells, int64_t stratum, double ms)
+/* A duration on its way to its cell. */
+typedef struct {
+    int64_t stratum, cell, ns;
+} Counted;
+
+/* Where a duration is counted; false with an error set if it is none. */
+static inline bool set_counted(Counted *counted, const Cells *cells, int64_t stratum, double ms)
 {
     double ns = rint(ms * NS_PER_MS) + 0.0; /* no negative zero, whose bits are no key */
-    if (!(ns >= 0 && ns < MOST_WHOLE))
-        return PyErr_SetString(PyExc_ValueError, "no duration"), false;
-    int64_t bits, whole = (int64_t)ns;
+    if (!(ns >= 0 && ns < MOST_WHOLE) || stratum >> STRATUM_BITS > 0)
+        return PyErr_SetString(PyExc_ValueError, "no duration, or no stratum"), false;
+    int64_t bits;
     memcpy(&bits, &ns, sizeof bits);
     int64_t key = bits >> DROPPED_BITS >> cells->coarser_bits << cells->coarser_bits;
-    Entry *cell = entry_of(&cells->cells, stratum << KEY_BITS | key, 0, 0);
-    Entry *ends = entry_of(&cells->ends, stratum, whole, whole);
-    if (cell == NULL || ends == NULL)
-        return false;
-    cell->first++;
-    cell->second = (int64_t)((uint64_t)cell->second + (uint64_t)whole);
-    ends->first = whole < ends->first ? whole : ends->first;
-    ends->second = whole > ends->second ? whole : ends->second;
+    *counted = (Counted){stratum, stratum << KEY_BITS | key, (int64_t)ns};
     return true;
 }
 
+/* Count a duration; false with MemoryError set. */
+static inline bool count(Cells *cells, Counted counted)
+{
+    Entry *cell = entry_of(&cells->cells, counted.cell, 0, 0);
+    Entry *ends = entry_of(&cells->ends, counted.stratum, counted.ns, counted.ns);
+    if (cell == NULL || ends == NULL)
+        return false;
+    cell->first++;
+    cell->second = (int64_t)((uint64_t)cell->second + (uint64_t)counted.ns);
+    ends->first = counted.ns < ends->first ? counted.ns : ends->first;
+    ends->second = counted.ns > ends->second ? counted.ns : ends->second;
+    return true;
+}
+
+/* Count durations, some at a time: while the first are looked up, the memory of the last is fetched. */
 static bool count_all(Cells *cells, const int64_t *in, const double *ms, Py_ssize_t n)
 {
-    for (Py_ssize_t row = 0; row < n; row++) {
-        if (in[row] >> STRATUM_BITS > 0)
-            return PyErr_SetString(PyExc_ValueError, "no stratum"), false;
-        if (in[row] >= 0 && !isnan(ms[row]) && !count(cells, in[row], ms[row]))
-            return false;
+    Counted some[AT_ONCE];
+    for (Py_ssize_t row = 0; row < n;) {
+        int taken = 0;
+        for (; row < n && taken < AT_ONCE; row++) {
+            if (in[row] < 0 || isnan(ms[row]))
+                continue;
+            if (!set_counted(&some[taken], cells, in[row], ms[row]))
+                return false;
+            FETCH(&cells->cells.entries[place_of(&cells->cells, some[taken].cell)]);
+            taken++;
+        }
+        for (int place = 0; place < taken; place++)
+            if (!count(cells, some[place]))
+                return false;
     }
     return true;
 }

@@ -30,6 +30,7 @@ void let_go(Array *array);
 Py_ssize_t items_of(PyObject *owner, size_t width);
 
 PyObject *read_lines(PyObject *module, PyObject *args);
+PyObject *newlines(PyObject *module, PyObject *text);
 PyObject *sums(PyObject *module, PyObject *args);
 extern PyType_Spec cells_spec;
 

@@ -34,6 +34,7 @@ Py_ssize_t items_of(PyObject *owner, size_t width)
 
 static PyMethodDef functions[] = {
     {"read_lines", read_lines, METH_VARARGS, "Lines of one shape into columns, or None."},
+    {"newlines", newlines, METH_O, "How many newlines there are."},
     {"sums", sums, METH_VARARGS, "How many values each group has, and their exact sums."},
     {NULL, NULL, 0, NULL},
 };

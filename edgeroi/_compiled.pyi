@@ -18,6 +18,9 @@ def read_lines(
     ``odd``: one byte a line, set to 1 where a line is anything else but this. What the columns say of such a line means nothing.
     """
 
+def newlines(text: bytes, /) -> int:
+    """How many newlines there are."""
+
 class Cells:
     """Durations counted by stratum and bucket: the stratum's code, then the 21 bits of the bucket's key, the last of them dropped."""
 

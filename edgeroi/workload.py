@@ -61,6 +61,10 @@ class Busy:
         """Both."""
         return Busy(self.requests + other.requests, self.busy_ns + other.busy_ns)
 
+    def __reduce__(self) -> tuple[type[Busy], tuple[int, int]]:
+        """A month of hours by group goes from one process to another: what dataclasses do of themselves takes ten times as long."""
+        return Busy, (self.requests, self.busy_ns)
+
 
 K = TypeVar("K")
 V = TypeVar("V", LatencyHistogram, Sum, Busy, "Stratum")

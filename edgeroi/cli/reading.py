@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +75,22 @@ class LogOptions:
         from edgeroi.engines.local import read_logs
 
         with progress("reading") as at, _terminated_like_interrupted() as terminated:
-            profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects)
+            profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=_meanwhile(at), rejects_to=self.rejects)
         if terminated:
             return profile, Terminated()
         return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None
+
+
+def _meanwhile(at: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Tells of the progress; and while other processes read, this one loads what it needs when they are done."""
+
+    def told(done: int, total: int) -> None:
+        import edgeroi.profile_report
+        import edgeroi.renderers  # noqa: F401
+
+        at(done, total)
+
+    return told
 
 
 @contextmanager

@@ -143,7 +143,8 @@ def take_word(found: Found, column: str, values: Sequence[Any], coded: NDArray[n
             found.failed |= np.array([bool(failed) for failed in judged])[coded]
     if column in reading.by and what != "flag":
         texts = Labels.of([None if value is None else error_text(value) or None for value in values], len(values))
-        found.labels[column] = Labels(texts.codes[coded], texts.names)
+        same = len(texts.names) == len(values)  # each value has its own text, and so the codes stand already
+        found.labels[column] = Labels(coded if same else texts.codes[coded], texts.names)
 
 
 def _failure(what: str, value: Any, reading: Reading) -> bool | None:

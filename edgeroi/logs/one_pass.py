@@ -7,6 +7,7 @@ and the exact way looks at it. So a broken line spoils no other. What a value ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -97,13 +98,21 @@ def _take(found: Found, column: str, place: int | None, arrays: tuple[Array | No
 
 def take_words(found: Found, column: str, words: Sequence[bytes], codes: NDArray[np.int32], reading: Reading) -> None:
     """One column, given its different values as they are written, and which of them each line has."""
+    values = [_value_of(word, column) for word in words]
+    if _NOT_JSON in values:
+        found.odd |= np.array([value is _NOT_JSON for value in values])[codes]
+    take_word(found, column, [None if value is _NOT_JSON else value for value in values], codes, reading)
+
+
+_NOT_JSON = object()
+
+
+@lru_cache(maxsize=4096)
+def _value_of(word: bytes, column: str) -> Any:
+    """What is written, as JSON of the column's type; the same words come again in every piece."""
     import msgspec
 
-    values: list[Any] = []
-    for code, word in enumerate(words):
-        try:
-            values.append(msgspec.json.decode(word, type=value_type(column)))
-        except (msgspec.DecodeError, ValueError):
-            values.append(None)
-            found.odd |= codes == code
-    take_word(found, column, values, codes, reading)
+    try:
+        return msgspec.json.decode(word, type=value_type(column))
+    except (msgspec.DecodeError, ValueError):
+        return _NOT_JSON
