@@ -121,8 +121,7 @@ class Books:
 
     def latency_of(self, option: Option, world: World = _NOWHERE) -> Latency | None:
         """The judged latency; ``None`` where nothing is known of it."""
-        timing = option.timing(self.stakes.judge)
-        return timing.at(world) if timing else None
+        return option.latency(self.stakes.judge, world)
 
     def in_world(self, world: World = _NOWHERE) -> Outcome:
         """What the month comes to in one world."""

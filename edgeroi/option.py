@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from edgeroi.cost import Capacity, Cost, Discount, Load, Operations, cost_of
@@ -193,6 +194,19 @@ class Option:
     def timing(self, judged: str) -> Timing | None:
         """What is known of the judged measure."""
         return self.ttft if judged == "ttft" else self.e2e
+
+    def latency(self, judged: str, world: World) -> Latency | None:
+        """The judged latency in one world; the likely one is kept, since the search for a break-even asks for it at every step."""
+        timing = self.timing(judged)
+        if timing is None or world:
+            return timing.at(world) if timing else None
+        if judged not in self._likely:
+            self._likely[judged] = timing.at(world)
+        return self._likely[judged]
+
+    @cached_property
+    def _likely(self) -> dict[str, Latency]:
+        return {}
 
     def ranges(self) -> tuple[Range, ...]:
         """Every number of the option that was stated with a range."""
