@@ -54,12 +54,14 @@ class Claim:
     """Whether a format takes a file for its own, and why: what it recognised, or what it missed.
 
     ``unit`` is said where the file decides it ("latency_ms, ms"); else the format's own holds.
+    ``refused``: it is the format's, but no use, as ``why`` says; this is what to do about it.
     """
 
     claimed: bool
     why: str
     unit: str | None = None
     format: str | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,9 @@ def detect(head: Head, reading: Reading) -> Detected:
     if claimed:
         both = "; ".join(f"{name} ({claims[name].why})" for name in claimed)
         raise EdgeroiError(f"could be any of {both}", place=place, fix="say which with --log-format")
+    refused = next(((name, claim) for name, claim in claims.items() if claim.refused), None)
+    if refused is not None:
+        raise NoLog(f"{refused[0]}: {refused[1].why}", place=place, fix=refused[1].refused)
     missed = "; ".join(f"{name}: {claim.why}" for name, claim in claims.items())
     raise NoLog(f"not a request log in any known format ({missed})", place=place, fix=_advice(head, reading))
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edgeroi.logs.record import Bad, Skip, instant_of
+from edgeroi.logs.times import zoned
 
 #: Providers whose models run in the network's own edge sites. A gateway's other providers do not, whoever runs the gateway.
 EDGE_PROVIDERS: Final = frozenset(("cloudflare", "workers-ai", "workers_ai"))
@@ -34,7 +35,6 @@ _NO_MODEL_CALL = re.compile(
 _HEALTH_CHECK = "litellm-internal-health-check"
 _POLLS = ("background_response_cost_poll", "background_response_status_poll")
 _HIT_ID = re.compile(r"_cache_hit\d")
-_ZONE = re.compile(r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
 #: An epoch of this size is in ms or less, a smaller one in seconds.
 _LEAST_MS: Final = 1e11
 #: What every record of LiteLLM has, and the cost that one or the other kind has.
@@ -143,15 +143,6 @@ def _instant(value: object, name: str) -> int | Bad | None:
     if isinstance(at, Bad):
         return at
     return round(value * 1e6) * 1000 if isinstance(value, float) and value < _LEAST_MS else (at + 500) // 1000 * 1000
-
-
-def zoned(text: str) -> str:
-    """The date with its zone: UTC where it says none, ``+00`` spelled out."""
-    found = _ZONE.search(text, 11)
-    if found is None:
-        return text + "Z"
-    zone = found.group()
-    return f"{text[: found.start()]}{zone[:3]}:{zone[3:].lstrip(':') or '00'}" if zone[0] in "+-" else text
 
 
 def _labels(call: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:

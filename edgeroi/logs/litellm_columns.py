@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from edgeroi.histogram import LONGEST_MS
 from edgeroi.logs.checked import instants_of
-from edgeroi.logs.litellm_calls import Json, at_edge, is_model_call, usage_of, zoned
+from edgeroi.logs.litellm_calls import Json, at_edge, is_model_call, usage_of
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import MOST_COUNT, MOST_USD
+from edgeroi.logs.times import zoned
 from edgeroi.request import NO_INSTANT, Batch, Labels
 
 Bools = NDArray[np.bool_]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final, Literal
 
-from edgeroi.logs.columns import Row
-from edgeroi.logs.delimited import Cells, Judge, number, peeked, rows, source_of, typed
+from edgeroi.logs.delimited import number, peeked, rows, typed
+from edgeroi.logs.exported import row_judge
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.litellm import JUDGE, SEEN_FROM, claim_of
 from edgeroi.logs.litellm_calls import FIELDS, canonical
-from edgeroi.logs.objects import first_objects, from_array, give, is_array, seen, settled, whole
+from edgeroi.logs.objects import first_objects, from_array, is_array, seen, whole
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import Intake
 from edgeroi.logs.table import header_of, separator_of
-from edgeroi.request import COLUMNS
 
 _ADVICE = "write it as one record per line, which is read in bounded memory: jq -c '.[]' FILE > FILE.jsonl"
 #: Numbers in the database, and so in a dump of it; every other cell is text.
@@ -38,19 +36,6 @@ def _cell(name: str, cell: str) -> object:
     if name in _FLAGS:
         return typed("flag", cell)
     return (number(cell) if name in _NUMBERS else cell) if cell else None
-
-
-def _row_judge(names: tuple[str, ...], reading: Reading) -> Judge:
-    """The judge of a dump with this header; what the user maps is a column of the dump."""
-    mapped = {column: names.index(source_of(column, reading)) for column in reading.fields if source_of(column, reading) in names}
-
-    def judge(intake: Intake, cells: Sequence[Cells], rows: Sequence[Row]) -> None:
-        for record, row in zip(cells, rows, strict=True):
-            values = canonical({name: _cell(name, cell) for name, cell in zip(names, record, strict=True)})
-            said = {column: typed(COLUMNS[column], record[place]) for column, place in mapped.items()}
-            give(intake, settled(values | dict.fromkeys(reading.fields) | said, reading) if isinstance(values, dict) else values, row)
-
-    return judge
 
 
 class LiteLLMDump:
@@ -77,7 +62,7 @@ class LiteLLMDump:
             yield seen(from_array(whole(stream, _ADVICE, begun), reading, JUDGE), reading, SEEN_FROM)
         else:
             separator = separator_of(first, ["startTime"]) or ","
-            for chunk in rows(stream, begun, reading, separator, lambda names: _row_judge(names, reading)):
+            for chunk in rows(stream, begun, reading, separator, lambda names: row_judge(names, reading, canonical, _cell)):
                 yield seen(chunk, reading, SEEN_FROM)
 
 

@@ -11,7 +11,7 @@ from edgeroi.logs.columns import Row
 from edgeroi.logs.elements import Element, elements
 from edgeroi.logs.format import Chunk, Head
 from edgeroi.logs.jsonl import values_of
-from edgeroi.logs.lines import BOM, object_of
+from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake, Skip, error_text
 from edgeroi.workload import SeenFrom
@@ -117,18 +117,19 @@ def _take_element(intake: Intake, judge: Judge, element: Element) -> None:
 def whole(stream: BinaryIO, advice: str, begun: bytes = b"") -> bytes:
     """All of a document that is one JSON value; above 256 MB it is refused with advice. ``begun``: what was read of it already."""
     blocks, size = [begun], len(begun)
-    while block := stream.read(_BLOCK):
+    while size <= LARGEST_DOCUMENT and (block := stream.read(_BLOCK)):
         blocks.append(block)
         size += len(block)
-        if size > LARGEST_DOCUMENT:
-            raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=advice)
+    if size > LARGEST_DOCUMENT:
+        raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=advice)
     return b"".join(blocks)
 
 
-def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Every line with its newline, the last one as it is; a byte order mark at the start is left out."""
+def lines_of(stream: BinaryIO, begun: bytes = b"") -> Iterator[bytes]:
+    """Every line with its newline, the last one as it is; a byte order mark at the start is left out. ``begun``: what was read already."""
     rest, first = b"", True
-    while block := stream.read(_BLOCK):
+    while block := begun or stream.read(_BLOCK):
+        begun = b""
         if first:
             block, first = block.removeprefix(BOM), False
         lines = (rest + block).split(b"\n")
@@ -136,6 +137,19 @@ def lines_of(stream: BinaryIO) -> Iterator[bytes]:
         yield from (line + b"\n" for line in lines)
     if rest:
         yield rest
+
+
+def document_of(line: bytes) -> dict[str, Any] | Bad:
+    """The object a line holds, also where it is longer than a record may be: a page of records, a batch of spans."""
+    import msgspec
+
+    if len(line) <= LONGEST_LINE:
+        return object_of(line)
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Bad("bad_json", syntax(error))
+    return value if isinstance(value, dict) else Bad("not_object", "the document is JSON, but no object")
 
 
 def is_array(head: Head) -> bool:

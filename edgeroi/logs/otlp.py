@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Final, Literal
 
 from edgeroi.errors import EdgeroiError
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
-from edgeroi.logs.objects import LARGEST_DOCUMENT, first_objects, is_array, lines_of, seen, settled
+from edgeroi.logs.lines import BOM
+from edgeroi.logs.objects import LARGEST_DOCUMENT, document_of, first_objects, is_array, lines_of, seen, settled
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.spans import ATTRIBUTES, TTFT_S, Span, attributes_of, outermost, span_of
@@ -99,7 +99,7 @@ class _Pending:
         if not line.strip(b" \t\r\n"):
             self.blank += 1
             return
-        record = _object(line) if cut is None else Bad(cut.reason, "the stream ends inside this line")
+        record = document_of(line) if cut is None else Bad(cut.reason, "the stream ends inside this line")
         if isinstance(record, Bad) and record.reason == "bad_json" and not line.endswith(b"\n"):
             record = Bad("truncated_tail", "the last line has no newline and is cut")
         if isinstance(record, Bad):
@@ -161,19 +161,6 @@ def _envelope(record: Mapping[str, Any]) -> str | None:
     return next((name for name in _ENVELOPES if isinstance(record.get(name), list)), None)
 
 
-def _object(line: bytes) -> dict[str, Any] | Bad:
-    """The document; one that is long is still read, as a batch of spans may well be."""
-    import msgspec
-
-    if len(line) <= LONGEST_LINE:
-        return object_of(line)
-    try:
-        value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Bad("bad_json", syntax(error))
-    return value if isinstance(value, dict) else Bad("not_object", "the document is JSON, but no object")
-
-
 def _documents(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Each document with the line it starts on: every line, or all of the file where its first line is only the start of an object."""
     lines = enumerate(lines_of(stream), 1)
@@ -189,7 +176,7 @@ def _documents(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def _starts_object(line: bytes) -> bool:
     """Whether the line opens brackets it does not close, as the first line of a pretty-printed object."""
-    return line.lstrip(BOM).lstrip().startswith(b"{") and isinstance(_object(line), Bad) and line.count(b"{") > line.count(b"}")
+    return line.lstrip(BOM).lstrip().startswith(b"{") and isinstance(document_of(line), Bad) and line.count(b"{") > line.count(b"}")
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> bytes:
