@@ -364,7 +364,10 @@ def packed(lines: Iterable[bytes]) -> bytes:
 
 def sample_logs() -> dict[str, bytes]:
     """Every file's name and content; each draws from a stream of its own, so that one can change without the others."""
-    return {
+    sys.path.insert(0, str(Path(__file__).parent))
+    from generate_gateways import gateway_logs
+
+    return gateway_logs(SEED) | {
         "gateway.litellm.jsonl": b"".join(litellm_log(Random(SEED + 1))),
         "spendlogs.litellm.csv": b"".join(spend_log(Random(SEED + 2))),
         "spans.otlp.jsonl": b"".join(otlp_log(Random(SEED + 3))),

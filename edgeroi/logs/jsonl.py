@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.regular import LineShape, regular_columns
 from edgeroi.logs.typed import Path, RecordType, Seen, is_deep, learn, shape_of, value_type
+from edgeroi.logs.usage import usage_in
 from edgeroi.request import COLUMNS, RUN_RECORD, WARM_UP_RECORD, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
@@ -41,6 +42,13 @@ def values_of(record: Mapping[str, Any], reading: Reading) -> dict[str, object]:
     return values
 
 
+def yields_to_usage(records: Iterable[Mapping[str, Any]], reading: Reading, name: str) -> Claim | None:
+    """No claim on records that count their tokens in a provider's usage object, unless the user says otherwise: others read those."""
+    chosen = "latency_ms" in reading.fields or reading.format == name
+    yields = not chosen and any(usage_in(record) is not None for record in records)
+    return Claim(False, "tokens are in usage objects, which usage-lines reads") if yields else None
+
+
 class Jsonl:
     """Lines of JSON; see the module."""
 
@@ -64,6 +72,8 @@ class Jsonl:
             return Claim(named, "no line is a JSON object", unit, name)
         if any(RUN_RECORD in record for record in records):
             return Claim(False, "the log of a probe", unit, name)
+        if (yielded := yields_to_usage(records, reading, self.name)) is not None:
+            return yielded
         told = any("latency_ms" in values_of(record, reading) for record in records)
         return Claim(told, f"JSON lines with {latency}" if told else f"no JSON line has {latency}", unit, name)
 
