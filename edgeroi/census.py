@@ -41,7 +41,7 @@ _HOURS_PER_DAY = 24
 #: How many bits of a stratum's code say the hour or day since 1970 (until 2200), or the mix; the rest say the group.
 _HOUR_BITS, _DAY_BITS, _MIX_BITS = 21, 17, 9
 #: More groups than this are a mistake in ``by``, and would not fit the memory.
-_MOST_GROUPS = 20_000
+MOST_GROUPS = 20_000
 _QUARTERS = 4
 
 
@@ -258,10 +258,14 @@ _HISTOGRAMS = ("latency", "ttft", "network", "served", "ttft_served", "failure")
 
 
 class Census:
-    """Requests counted by the columns ``by``, grown one batch at a time."""
+    """Requests counted by the columns ``by``, grown one batch at a time.
 
-    def __init__(self, by: tuple[str, ...]) -> None:
+    More than ``most_groups`` are refused; ``None`` where hidden columns, which the format itself keeps few, make the groups.
+    """
+
+    def __init__(self, by: tuple[str, ...], most_groups: int | None = MOST_GROUPS) -> None:
         self.by = by
+        self._most_groups = most_groups
         self._groups: dict[GroupKey, int] = {}
         self._cells: dict[str, Cells] = {}
         self._counts: dict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
@@ -325,13 +329,13 @@ class Census:
             ids = _Strata.of(ids).ids if ids.max(initial=0) >= 1 << 40 else ids
         firsts, ids = _firsts(ids)
         keys = [tuple(_name(labels, row) for labels in columns) for row in firsts.tolist()]
-        if len(self._groups) + len(keys) > _MOST_GROUPS:
-            self._refuse_explosion(keys)
+        if self._most_groups is not None and len(self._groups) + len(keys) > self._most_groups:
+            self._refuse_explosion(keys, self._most_groups)
         return _Strata(ids, np.array([self._groups.setdefault(key, len(self._groups)) for key in keys], np.int64))
 
-    def _refuse_explosion(self, keys: list[GroupKey]) -> None:
-        if len(self._groups.keys() | set(keys)) > _MOST_GROUPS:
-            raise EdgeroiError(f"more than {_MOST_GROUPS:,} groups by {', '.join(self.by)}", key="--by", fix="group by fewer columns")
+    def _refuse_explosion(self, keys: list[GroupKey], most: int) -> None:
+        if len(self._groups.keys() | set(keys)) > most:
+            raise EdgeroiError(f"more than {most:,} groups by {', '.join(self.by)}", key="--by", fix="group by fewer columns")
 
     def _count(self, what: str, groups: _Strata, told: list[int] | None = None) -> None:
         """Add what is told of each group; by default how many requests it has."""

@@ -28,9 +28,23 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 from xxhash import xxh3_128
 
+from edgeroi.census import MOST_GROUPS as MOST_COUNTED
 from edgeroi.census import Census
 from edgeroi.errors import EdgeroiError, InternalFault, OutputFailed, Place
-from edgeroi.logs.format import HEAD_BYTES, RAW_BYTES, Chunk, Detected, Fault, Head, LineFormat, NoLog, Settled, candidates, detect
+from edgeroi.logs.format import (
+    HEAD_BYTES,
+    RAW_BYTES,
+    Chunk,
+    Detected,
+    Fault,
+    Head,
+    LineFormat,
+    LooksOver,
+    NoLog,
+    Settled,
+    candidates,
+    detect,
+)
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading, constant_number
@@ -180,10 +194,20 @@ def _input(source: Source, reading: Reading) -> _Input:
 def _as_detected(source: Source, reading: Reading, head: Head, compressed: bool, first: bytes) -> _Input:
     for_file = reading.for_file(source.path)
     try:
-        return _Input(source, detect(head, for_file), for_file, compressed, first)
+        return _Input(source, _looked_over(source, detect(head, for_file)), for_file, compressed, first)
     except EdgeroiError as error:
         error.place = Place(source.path)
         raise
+
+
+def _looked_over(source: Source, detected: Detected) -> Detected:
+    """The format as it reads this file, where it has to look over all of it first and the file can be read twice."""
+    if source.bytes is None or not isinstance(detected.format, LooksOver):
+        return detected
+    with Path(source.path).open("rb") as raw:
+        first = raw.read(4)
+        raw.seek(0)
+        return replace(detected, format=detected.format.looked_over(opened(raw, first)))
 
 
 def _once_only(source: Source) -> BinaryIO:
@@ -334,7 +358,7 @@ class _Reader:
     def _await(self, kind: str, batch: Batch, input: _Input) -> None:
         if kind not in self._census:
             hidden = (*input.detected.format.hidden, _FILE) if kind else ()
-            self._census[kind] = Census(self.by + hidden)
+            self._census[kind] = Census(self.by + hidden, most_groups=None if kind else MOST_COUNTED)
         waiting = self._waiting.setdefault(kind, [])
         waiting.append(batch)
         if sum(batch.n for batch in waiting) >= _COUNTED_TOGETHER:

@@ -143,6 +143,15 @@ class Settled(Format, Protocol):
         ...
 
 
+@runtime_checkable
+class LooksOver(Format, Protocol):
+    """A format of which a line can only be read when something is known of all the others."""
+
+    def looked_over(self, stream: BinaryIO) -> LineFormat | StreamFormat:
+        """The format as it reads this file, which it has read once to its end; for files that can be read twice."""
+        ...
+
+
 @dataclass(frozen=True)
 class Detected:
     """The format of a file, its name and unit as they are reported, and why it was taken for that."""

@@ -9,7 +9,7 @@ What the names hide:
 - A cost of 0 is a model without a price, 0 tokens in all is a call whose usage nobody counted: both unknown.
 - ``cache_hit`` is a flag or the text "True"; a hit's ``request_id`` ends in ``_cache_hit`` and a time.
 - SpendLogs times are UTC and often say no zone: the format defines it, so none is asked for.
-- Rows that share a ``trace_id`` are attempts (retries, fallbacks) of one request; each is counted, as each was paid for.
+- Rows that share a ``trace_id`` may be attempts (retries, fallbacks) of one request: ``litellm_attempts`` says which, and joins them.
 - The proxy sees its providers, not the user's leg: such a log is seen from a gateway.
 """
 
@@ -46,7 +46,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "request_id": "request_id, else id",
     "session_id": "session_id, else trace_id",
     "user_id": "end_user, else user",
-    "attempt": "metadata.attempted_retries + 1",
+    "attempt": "metadata.attempted_retries + 1; of joined attempts, how many",
     "workload": "model_group, else call_type",
     "placement": "edge where the provider is cloudflare or workers-ai or the model @cf/..., else unknown",
     "variant": "silent_experiment where metadata.is_silent_experiment",
@@ -113,6 +113,34 @@ def is_model_call(call_type: object) -> bool:
     return not (isinstance(call_type, str) and _NO_MODEL_CALL.fullmatch(call_type))
 
 
+def trace_of(record: Mapping[str, object]) -> str | None:
+    """What the attempts of one request share; ``None`` where the row says none."""
+    call = _unwrapped(record)
+    trace = call.get("trace_id") or call.get("session_id")
+    return trace if isinstance(trace, str) else None
+
+
+def kind_of(record: Mapping[str, object]) -> object:
+    """The kind of call."""
+    return _unwrapped(record).get("call_type")
+
+
+def is_failure(record: Mapping[str, object]) -> bool:
+    """Whether the row says that the call failed."""
+    return _status(_unwrapped(record)) == "failure"
+
+
+def is_first_attempt(record: Mapping[str, object]) -> bool:
+    """Whether the row says that neither a retry nor a fallback led to it."""
+    metadata = _object(_unwrapped(record).get("metadata"))
+    counts = (metadata.get("attempted_retries"), metadata.get("attempted_fallbacks"))
+    return all(type(count) is int and count == 0 for count in counts)
+
+
+def _status(call: Mapping[str, object]) -> object:
+    return call.get("status") or _object(call.get("metadata")).get("status") or None
+
+
 def _times(call: Mapping[str, object]) -> dict[str, object] | Bad:
     instants = {name: _instant(call.get(name), name) for name in ("startTime", "endTime", "completionStartTime")}
     bad = next((at for at in instants.values() if isinstance(at, Bad)), None)
@@ -169,7 +197,7 @@ def at_edge(provider: object, model: object) -> bool:
 
 
 def _outcome(call: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:
-    status = call.get("status") or metadata.get("status") or None
+    status = _status(call)
     information = _object(call.get("error_information")) or _object(metadata.get("error_information"))
     error = information.get("error_code") or information.get("error_class") or None
     return {"status": status, "error": error if status == "failure" else None, "cache_hit": _cache_hit(call)}

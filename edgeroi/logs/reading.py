@@ -58,6 +58,7 @@ class Reading:
     ``by``: the columns of a group, in order. ``fields``: mapped columns. ``from_name``: patterns on the file's name.
     ``const``: one text for every request, by column. ``not_error``: error or status values that are successes all the same.
     ``require``: columns every request must tell. ``format``: the only format to try. ``file``: the file it is the reading of.
+    ``hidden``: labels besides ``by`` that the format of the file itself gives and settles by.
     """
 
     by: tuple[str, ...] = DEFAULT_BY
@@ -70,6 +71,7 @@ class Reading:
     sampling: float = 1.0
     format: str | None = None
     file: str | None = None
+    hidden: tuple[str, ...] = ()
 
     @property
     def mapped(self) -> bool:

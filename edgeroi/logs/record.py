@@ -77,6 +77,10 @@ def request_of(values: Mapping[str, object], reading: Reading) -> Request | Bad 
         bad = None if value is None else _RULES[COLUMNS[column]](request, column, value, reading)
         if bad is not None:
             return bad
+    for column in reading.hidden:
+        label = values.get(column)
+        if isinstance(label, str):
+            request.labels[column] = label
     return _settled(request, values, reading)
 
 
@@ -335,7 +339,8 @@ def batch_of(requests: Sequence[Request], reading: Reading) -> Batch:
     n = len(requests)
     columns = sorted({column for request in requests for column in request.numbers})
     numbers = {column: np.fromiter((request.numbers.get(column, np.nan) for request in requests), np.float64, n) for column in columns}
-    labels = {column: Labels.of([request.labels.get(column) for request in requests], n) for column in reading.by}
+    grouping = (*reading.by, *reading.hidden)
+    labels = {column: Labels.of([request.labels.get(column) for request in requests], n) for column in grouping}
     instants = np.fromiter((request.instant for request in requests), np.int64, n)
     failed = np.fromiter((request.failed for request in requests), np.bool_, n)
     return Batch(n, failed, numbers, {column: label for column, label in labels.items() if label.names}, instants)
