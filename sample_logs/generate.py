@@ -144,7 +144,10 @@ def from_cache(rng: Random, row: Row) -> Row:
 
 
 def litellm_rows(rng: Random) -> Iterator[Row]:
-    """28 days of three workloads; of the assistant's calls 2 % are cache hits, 1 % refused and retried, 0.4 % time out."""
+    """28 days of three workloads; of the assistant's calls 2 % are cache hits, 1 % refused, 0.4 % time out.
+
+    Nobody retries for the caller here: the application asks again a second later, in a call with a trace of its own.
+    """
     calls: list[tuple[Callable[[Random, datetime], Row], int]] = [(assistant_call, 720), (moderation_call, 460), (embedding_call, 320)]
     for call, n in calls:
         for start in starts(rng, n, 28):
@@ -156,9 +159,8 @@ def litellm_rows(rng: Random) -> Iterator[Row]:
             elif fate < 0.004:
                 yield failed(rng, row, "408", "Timeout", 60.0)
             elif fate < 0.014:
-                refused = failed(rng, row, "429", "RateLimitError", lognormal(rng, 0.12, 0.3))
-                yield refused
-                yield call(rng, start + timedelta(seconds=1)) | {"trace_id": refused["trace_id"]}
+                yield failed(rng, row, "429", "RateLimitError", lognormal(rng, 0.12, 0.3))
+                yield call(rng, start + timedelta(seconds=1))
             else:
                 yield from_cache(rng, row)
 

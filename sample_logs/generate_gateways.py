@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from generate import count, identifier, iso, line, lognormal, starts
+from generate import assistant_call, count, failed, identifier, iso, line, lognormal, starts
 
 Row = dict[str, Any]
 
@@ -29,6 +29,33 @@ def uuid(rng: Random) -> str:
 def after(start: datetime, seconds: float) -> datetime:
     """The instant so many seconds later."""
     return start + timedelta(seconds=seconds)
+
+
+# --- LiteLLM ---------------------------------------------------------------------------------------------------------------
+
+
+def attempts(rng: Random, start: datetime, fate: float) -> Iterator[Row]:
+    """The rows of one request through the router: an answer, a retry after a refusal, a fallback after a time-out, or three failures."""
+    trace, refusals = identifier(rng, 16), 0 if fate < 0.7 else 3 if fate >= 0.97 else 1
+    timed_out = 0.85 <= fate < 0.97
+    for _ in range(refusals):
+        took = 20.0 if timed_out else lognormal(rng, 0.12, 0.3)
+        code = ("408", "Timeout") if timed_out else ("429", "RateLimitError")
+        yield failed(rng, assistant_call(rng, start), *code, took) | {"trace_id": trace}
+        start += timedelta(seconds=took + lognormal(rng, 0.5, 2.0))
+    if refusals < 3:
+        moved = {"model": LLAMA_EDGE, "model_group": "assistant-fallback", "custom_llm_provider": "cloudflare"} if timed_out else {}
+        yield assistant_call(rng, start) | {"trace_id": trace} | moved
+
+
+def retried_log(rng: Random) -> Iterator[bytes]:
+    """30 requests, in order of their end; the last trace holds two calls of an agent, one after the other."""
+    rows: list[Row] = []
+    for place, start in enumerate(starts(rng, 28, 5, FIRST_DAY)):
+        rows += attempts(rng, start, (place * 0.618) % 1)
+    first = assistant_call(rng, FIRST_DAY + timedelta(days=5, hours=9))
+    second = assistant_call(rng, FIRST_DAY + timedelta(days=5, hours=9, minutes=1)) | {"trace_id": first["trace_id"]}
+    return (line(row) for row in sorted([*rows, first, second], key=lambda row: float(row["endTime"])))
 
 
 # --- Langfuse --------------------------------------------------------------------------------------------------------------
@@ -225,6 +252,7 @@ def usage_log(rng: Random) -> Iterator[bytes]:
 def gateway_logs(seed: int) -> dict[str, bytes]:
     """Every file's name and content, each from a stream of its own."""
     return {
+        "retries.litellm.jsonl": b"".join(retried_log(Random(seed + 107))),
         "pages.langfuse.json": langfuse_pages(Random(seed + 101)),
         "export.langfuse.csv": b"".join(langfuse_export(Random(seed + 102))),
         "page.cloudflare-ai-gateway.json": gateway_page(Random(seed + 103)),

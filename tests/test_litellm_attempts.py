@@ -166,17 +166,24 @@ def test_every_attempt_is_in_one_run_and_a_run_goes_on_only_after_a_failure(draw
             assert 0 <= after.start - before.end <= 60 * second or before.end - after.start <= 10**6
 
 
-def test_the_sample_counts_each_refused_call_and_its_retry_once():
-    sample = Path(__file__).parents[1] / "sample_logs" / "gateway.litellm.jsonl"
-    calls = [call for call in map(json.loads, sample.read_text().splitlines()) if isinstance(call, dict) and not call["cache_hit"]]
-    by_trace = {}
-    for call in calls:
-        by_trace.setdefault(call["trace_id"], []).append(call)
-    retried = [sorted(told, key=lambda call: call["startTime"]) for told in by_trace.values() if len(told) > 1]
-    profile = read_logs([sample], reading())
-    assert retried  # the generator draws some
-    assert profile.lines.skipped["other_record"] == len(retried)
-    assert profile.total.requests == len(by_trace)
-    assert profile.total.errors == sum(told[-1]["status"] == "failure" for told in by_trace.values())
-    slowest = max((told[-1]["endTime"] - told[0]["startTime"]) * 1e3 for told in by_trace.values() if told[-1]["status"] == "success")
-    assert profile.total.latency.max_ms == pytest.approx(slowest, abs=1e-3)
+def test_the_sample_agrees_with_a_reading_of_our_own():
+    """By the rule itself, on rows sorted by their start: a run ends with its first success or its trace."""
+    sample = Path(__file__).parents[1] / "sample_logs" / "retries.litellm.jsonl"
+    runs = []
+    for call in sorted(map(json.loads, sample.read_text().splitlines()), key=lambda call: (call["trace_id"], call["startTime"])):
+        goes_on = runs and runs[-1][-1]["trace_id"] == call["trace_id"] and runs[-1][-1]["status"] == "failure"
+        runs[-1:] = [[*runs[-1], call]] if goes_on else [*runs[-1:], [call]]
+    good = [run for run in runs if run[-1]["status"] == "success"]
+    profile = read_logs([sample], reading(by=["workload", "placement"]))
+    assert (profile.lines.read, profile.total.requests, profile.total.errors) == (sum(map(len, runs)), len(runs), len(runs) - len(good))
+    assert profile.lines.skipped == {"other_record": profile.lines.read - len(runs)}
+    took = sorted((run[-1]["endTime"] - run[0]["startTime"]) * 1e3 for run in good)
+    assert profile.total.latency.quantile(0.5) == pytest.approx(took[-(-len(took) // 2) - 1], rel=1e-3)
+    assert profile.total.latency.max_ms == pytest.approx(took[-1], abs=1e-3)
+    firsts = [(run[-1]["completionStartTime"] - run[0]["startTime"]) * 1e3 for run in good]
+    assert profile.total.ttft.max_ms == pytest.approx(max(firsts), abs=1e-3)
+    assert profile.total.total("cost_usd") == pytest.approx(sum(call["response_cost"] for run in runs for call in run), rel=1e-9)
+    moved = [run for run in good if run[-1]["custom_llm_provider"] == "cloudflare"]
+    assert moved  # answered by the fallback at the edge, asked for under the first name
+    assert profile.select(workload="assistant", placement="edge").requests == len(moved)
+    assert {group.key["workload"] for group in profile.groups} == {"assistant"}
