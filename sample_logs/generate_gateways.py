@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from generate import assistant_call, count, failed, identifier, iso, line, lognormal, starts
+from generate import assistant_call, count, failed, identifier, iso, line, lognormal, starts, traced_request
 
 Row = dict[str, Any]
 
@@ -56,6 +56,16 @@ def retried_log(rng: Random) -> Iterator[bytes]:
     first = assistant_call(rng, FIRST_DAY + timedelta(days=5, hours=9))
     second = assistant_call(rng, FIRST_DAY + timedelta(days=5, hours=9, minutes=1)) | {"trace_id": first["trace_id"]}
     return (line(row) for row in sorted([*rows, first, second], key=lambda row: float(row["endTime"])))
+
+
+# --- OpenTelemetry ---------------------------------------------------------------------------------------------------------
+
+
+def bare_spans(rng: Random) -> bytes:
+    """The spans of 14 requests in one array, without their resources: callers' and servers', and the agents' around some."""
+    traced = [traced_request(rng, start) for start in starts(rng, 14, 3, FIRST_DAY)]
+    spans = [one for outer, inner in traced for one in (*inner, *outer)]
+    return b"[\n" + b",\n".join(json.dumps(one, separators=(",", ":")).encode() for one in spans) + b"\n]\n"
 
 
 # --- Langfuse --------------------------------------------------------------------------------------------------------------
@@ -253,6 +263,7 @@ def gateway_logs(seed: int) -> dict[str, bytes]:
     """Every file's name and content, each from a stream of its own."""
     return {
         "retries.litellm.jsonl": b"".join(retried_log(Random(seed + 107))),
+        "trace.otlp.json": bare_spans(Random(seed + 108)),
         "pages.langfuse.json": langfuse_pages(Random(seed + 101)),
         "export.langfuse.csv": b"".join(langfuse_export(Random(seed + 102))),
         "page.cloudflare-ai-gateway.json": gateway_page(Random(seed + 103)),
