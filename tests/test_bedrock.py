@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written import profiled
 
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.bedrock import FIELDS, FORMAT, canonical
@@ -29,12 +30,6 @@ def invocation(body=STREAM, operation="InvokeModelWithResponseStream", **changed
         "output": {"outputBodyJson": body, "outputTokenCount": 30},
     }  # fmt: skip
     return told | changed
-
-
-def profiled(tmp_path, *records, **read):
-    log = tmp_path / "log.json"
-    log.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return read_logs([log], reading(**read))
 
 
 def test_a_stream_tells_both_in_its_last_event():
@@ -99,6 +94,12 @@ def test_what_was_asked_and_answered_is_never_shown(tmp_path):
     profile = profiled(tmp_path, invocation(), secret)
     assert profile.lines.rejected == {"bad_timestamp": 1}
     assert "s3cret" not in profile.rejects[0].detail
+    assert b"s3cret" not in profile.rejects[0].raw
+    assert b'"timestamp": "x"' in profile.rejects[0].raw
+    cut = json.dumps(invocation() | {"a": "s3cret"})[:-5].replace('"schemaType"', '"prompt": "s3cret", "schemaType"')
+    log = tmp_path / "cut.json"
+    log.write_text(json.dumps(invocation()) + "\n" + cut)
+    assert b"s3cret" not in read_logs([log], reading()).rejects[0].raw
 
 
 def test_detection_and_fields():

@@ -4,13 +4,13 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.elements import listing
 from edgeroi.logs.exported import Export, first_records, opened, row_judge
-from edgeroi.logs.format import Head
+from edgeroi.logs.format import Head, formats
 from edgeroi.logs.reading import reading
 from edgeroi.logs.record import Skip
 from edgeroi.logs.times import added, before_end, plain, utc, zoned
@@ -106,14 +106,23 @@ def test_rejects_are_placed_by_their_physical_lines(tmp_path):
 
 def test_lines_count_on_from_chunk_to_chunk(monkeypatch):
     monkeypatch.setattr("edgeroi.logs.exported._CHUNK_BYTES", 10)
-    text = (json.dumps({"data": [{"took": 1}, {"took": 2}]}) + "\n").encode() * 3 + b'{"took": null}\n'
-    chunks = list(FORMAT.read_stream(io.BytesIO(text), reading()))
-    before = 0
-    for chunk in chunks:
-        for fault in chunk.faults:
-            assert before + fault.line == 4  # the engine adds what was counted before
+    page = json.dumps({"data": [{"took": 1}, {"took": 2}]}) + "\n"
+    text = page * 3 + '{"took": null}\n{"data": [{"took": 1},\n{"took": "x"}]}\n{"data": [{"took": 1}, {"took" 5}]}\n'
+    before, placed = 0, []
+    for chunk in FORMAT.read_stream(io.BytesIO(text.encode()), reading()):
+        placed += [before + fault.line for fault in chunk.faults]  # the engine adds what was counted before
         before += chunk.lines.read
-    assert before == 7
+    # the null; a page that is cut on its line and the rest of it; a page with a broken record
+    assert placed == [4, 5, 6, 7]
+    assert before == 12
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_broken_element_of_a_page_is_placed_where_it_starts(indent):
+    text = json.dumps({"data": [{"took": 1}, {"took": "?"}, {"took": 3}]}, indent=indent).replace('"?"', "?")
+    lines, faults = read("\n" + text)
+    assert (lines.profiled, lines.rejected) == (2, {"bad_json": 1})
+    assert [fault.line for fault in faults] == [2 if indent is None else 7]
 
 
 def test_a_document_too_large_to_hold_is_refused_with_advice(monkeypatch):
@@ -174,3 +183,34 @@ def test_counts_add_up_where_they_are_told():
 
 def test_a_first_token_at_the_end_is_none():
     assert (before_end(5, 5), before_end(6, 5), before_end(4.5, 5), before_end(4, None), before_end(None, 5)) == (None, None, 4.5, 4, None)
+
+
+ANY = st.sampled_from([None, True, 0, -1, 2.5, 10**30, "", "x", "12", "-5", [], [1], {}, {"a": []}, {"total": "x"}, '{"a"', '{"input": 3}',
+                       "2026-11-01 10:00:00", "2026-11-01T10:00:00Z", [{"metrics": 3}], {"metrics": {"latencyMs": 4}}, "http://[bad",
+                       {"prompt_tokens": 3}, {"input_tokens": [1], "cache_read_input_tokens": "x"},
+                       {"usage": {"input_tokens": 1}}])  # fmt: skip
+KEYS = {
+    "langfuse": ["type", "traceId", "startTime", "endTime", "completionStartTime", "latency", "timeToFirstToken", "usageDetails", "usage",
+                 "costDetails", "totalCost", "level", "model", "name", "start_time", "promptTokens", "id", "sessionId"],
+    "cloudflare-ai-gateway": ["created_at", "duration", "cached", "provider", "model", "success", "status_code", "step", "tokens_in",
+                              "tokens_out", "cost", "response_content_type", "Gateway", "Provider", "StatusCode", "Metrics", "Timestamp"],
+    "helicone": ["request_created_at", "response_created_at", "delay_ms", "response_status", "time_to_first_token", "prompt_tokens",
+                 "prompt_cache_read_tokens", "completion_tokens", "cost", "provider", "request_path", "cache_reference_id"],
+    "bedrock": ["schemaType", "timestamp", "operation", "modelId", "input", "output", "errorCode", "identity", "message", "region"],
+    "usage-lines": ["usage", "response", "duration_ms", "ttft_s", "timestamp", "status", "error", "model", "stream", "id", "cost_usd"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(KEYS))
+@given(st.data())
+@settings(max_examples=40)
+def test_whatever_a_record_holds_it_is_accounted_for_and_detection_never_fails(name, data):
+    format = formats()[name]
+    value = st.one_of(ANY, st.sampled_from(["ModelInvocationLog", "GENERATION", "ERROR", "Converse"]))
+    records = data.draw(st.lists(st.dictionaries(st.sampled_from(KEYS[name]), value, max_size=10), min_size=1, max_size=4))
+    text = "".join(json.dumps(record) + "\n" for record in records).encode()
+    by = ("workload", "model", "error", "attempt", "session_id", "user_id", "region", "provider")
+    chunks = list(format.read_stream(io.BytesIO(text), reading(by=by)))
+    assert sum(chunk.lines.read for chunk in chunks) == len(records)
+    assert all(chunk.lines.balanced for chunk in chunks)
+    assert isinstance(format.claim(Head(text, "x.json", True), reading()).claimed, bool)

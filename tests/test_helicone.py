@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written import profiled
 
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.format import Head
@@ -25,12 +26,6 @@ def request(**changed):
         "prompt_cache_read_tokens": 0, "prompt_cache_write_tokens": 0, "completion_tokens": 87, "cost": 0.0001,
     }  # fmt: skip
     return told | changed
-
-
-def profiled(tmp_path, *records, text=None, **read):
-    log = tmp_path / "log.jsonl"
-    log.write_text("".join(json.dumps(record) + "\n" for record in records) if text is None else text)
-    return read_logs([log], reading(**read))
 
 
 def test_what_a_request_says():

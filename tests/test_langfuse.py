@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written import profiled
 
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.format import Head, detect, formats
@@ -36,12 +37,6 @@ def exported(**changed):
         "usage_details": {"input": "17", "output": "40", "total": "57"}, "total_cost": 0.002,
     }  # fmt: skip
     return told | changed
-
-
-def profiled(tmp_path, *records, text=None, **read):
-    log = tmp_path / "log.jsonl"
-    log.write_text("".join(json.dumps(record) + "\n" for record in records) if text is None else text)
-    return read_logs([log], reading(**read))
 
 
 @pytest.mark.parametrize("record", [observation(), exported()], ids=["API", "export"])

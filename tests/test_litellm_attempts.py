@@ -2,11 +2,13 @@
 
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from written import profiled
 
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.litellm import FORMAT, NOT_JOINED
@@ -27,12 +29,6 @@ def row(start=0.0, took=1.0, failed=False, **changed):
         "response_cost": 0.001, "cache_hit": False,
     } | (error if failed else {})  # fmt: skip
     return told | changed
-
-
-def profiled(tmp_path, *records, name="log.jsonl", text=None, **read):
-    log = tmp_path / name
-    log.write_text("".join(json.dumps(record) + "\n" for record in records) if text is None else text)
-    return read_logs([log], reading(**read))
 
 
 def test_a_retry_that_succeeds_is_one_request_from_first_start_to_last_end(tmp_path):
@@ -136,6 +132,17 @@ def test_rows_in_different_files_are_not_joined(tmp_path):
     assert read_logs([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], reading()).total.requests == 2
 
 
+def test_a_row_that_bills_an_earlier_attempt_is_part_of_its_request(tmp_path):
+    final = row(30, 30, failed=True, id="x")
+    billed = final | {"id": "x-attempt-1", "response_cost": 0.0004, "prompt_tokens": 10, "metadata": {"billed_retry_attempt": True}}
+    profile = profiled(tmp_path, final, billed, by=["attempt"])
+    assert (profile.total.requests, profile.total.errors, profile.lines.skipped) == (1, 1, {"other_record": 1})
+    assert (profile.total.total("cost_usd"), profile.total.failure.max_ms) == (pytest.approx(0.0004), pytest.approx(30_000))
+    assert profile.groups[0].key["attempt"] == "2"
+    elsewhere = profiled(tmp_path, final, billed | {"startTime": START + 500, "endTime": START + 501})
+    assert elsewhere.total.requests == 2  # it falls into no request of its trace
+
+
 def test_only_the_traces_of_failures_are_looked_for(monkeypatch):
     lines = [row(trace_id="good", messages="heart failure"), row(failed=True, trace_id="bad"), row(failed=True, trace_id=None)]
     nested = {"standard_logging_object": row(failed=True, trace_id="inner")}
@@ -157,10 +164,10 @@ def test_every_attempt_is_in_one_run_and_a_run_goes_on_only_after_a_failure(draw
         Attempt((str(n),), Tally(requests=1, errors=int(failed)), start * second, (start + took) * second, first)
         for n, (start, took, failed, first) in enumerate(drawn)
     ]
-    runs = runs_of(attempts)
+    runs = [run.attempts for run in runs_of(attempts)]
     assert sorted(one.key for run in runs for one in run) == sorted(one.key for one in attempts)
     for run in runs:
-        for before, after in zip(run, run[1:], strict=False):
+        for before, after in pairwise(run):
             assert before.failed
             assert not after.first
             assert 0 <= after.start - before.end <= 60 * second or before.end - after.start <= 10**6

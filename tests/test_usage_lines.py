@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written import profiled
 
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.format import Head, NoLog, detect, formats
@@ -28,12 +29,6 @@ def call(usage=CHAT, **changed):
         "duration_ms": 950.5,
         "usage": usage,
     } | changed
-
-
-def profiled(tmp_path, *records, **read):
-    log = tmp_path / "log.jsonl"
-    log.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return read_logs([log], reading(**read))
 
 
 @pytest.mark.parametrize("usage", [CHAT, RESPONSES])

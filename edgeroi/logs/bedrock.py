@@ -137,4 +137,5 @@ FORMAT = Export(
     pages=("events",),
     seen_from="server",
     refused=refused,
+    shown=("schemaType", "timestamp", "region", "requestId", "operation", "modelId", "errorCode"),
 )

@@ -7,8 +7,9 @@ Lines and CSV are read in bounded memory; a document that does not end on its fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal
 
 from edgeroi.errors import EdgeroiError
@@ -60,7 +61,8 @@ class Export:
     ``wanted``: what is missing where no record is. ``pages``: the keys under which a page holds its records.
     ``numbers``: the columns of a CSV export that hold numbers; ``None`` where there is no such export.
     ``seen_from``: where the tool measures. ``refused``: why a record of the tool is of no use, and what to do; ``None`` for one that is.
-    ``unit_of``: where a record's latency comes from and in what, where the file decides it.
+    ``unit_of``: where a record's latency comes from and in what, where the file decides it. ``shown``: where records hold what people
+    asked and were answered, the only fields of a rejected one that are shown.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Export:
     seen_from: SeenFrom | None = None
     refused: Callable[[Json], tuple[str, str] | None] = lambda record: None
     unit_of: Callable[[Json], str | None] = lambda record: None
+    shown: tuple[str, ...] = ()
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
 
@@ -93,7 +96,7 @@ class Export:
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """Read all records, in whichever shape they come."""
         for chunk in self._read(stream, reading):
-            yield seen(chunk, reading, self.seen_from)
+            yield seen(_veiled(chunk, self.shown) if self.shown else chunk, reading, self.seen_from)
 
     def _read(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         begun = _begun(stream)
@@ -111,6 +114,12 @@ class Export:
             yield from rows(stream, begun, reading, separator, lambda names: row_judge(names, reading, self.canonical, cell_of(numbers)))
         else:
             yield from _from_lines(begun, stream, reading, judge, self.pages)
+
+
+def _veiled(chunk: Chunk, shown: Sequence[str]) -> Chunk:
+    """The chunk, of whose rejects only these fields are shown, as far as they stand at the start of the record."""
+    pattern = re.compile(rb'"(?:' + "|".join(map(re.escape, shown)).encode() + rb')" ?: ?(?:"[^"\\]*"|[0-9.]+)')
+    return replace(chunk, faults=tuple(replace(fault, raw=b", ".join(pattern.findall(fault.raw))) for fault in chunk.faults))
 
 
 _ADVICE = "write it as one record per line, which is read in bounded memory: jq -c '.[]? // .data[]? // .result[]?' FILE > FILE.jsonl"
@@ -250,21 +259,23 @@ class _Taken:
         record = document_of(line.rstrip(b"\r\n"))
         found = None
         if self.pages and (isinstance(record, Bad) or _listed(record, self.pages) is not None):
-            found = listing(line, self.pages, len(line) - len(line.lstrip(_WHITE)))
+            found = listing(line.rstrip(b"\r\n"), self.pages, len(line) - len(line.lstrip(_WHITE)))
         if found is not None:
-            self.elements(found.elements, number - 1)
+            # A page that is cut in the middle of a file is broken: only the last line can have been cut while it was written.
+            self.elements(found.elements, number - 1, cut or Bad("bad_json", "the page is cut off"))
         elif isinstance(record, Bad):
             self.bad(number, record if cut is None or record.reason != "bad_json" else cut, line)
         else:
             self.read += 1
             give(self.intake, self.judge(record, self.reading), Row(number - self.before, line))
 
-    def elements(self, found: Sequence[Element], lines_before: int = 0) -> None:
-        """Judge the records of one page."""
+    def elements(self, found: Sequence[Element], lines_before: int = 0, cut: Bad | None = None) -> None:
+        """Judge the records of one page; ``cut``: what is wrong with one that ends too early."""
         for element in found:
             line = lines_before + element.line
             if element.fault is not None:
-                self.bad(line, Bad(element.fault, element.detail), element.raw)
+                fault = Bad(element.fault, element.detail)
+                self.bad(line, cut if cut is not None and fault.reason == "truncated_tail" else fault, element.raw)
             else:
                 self.read += 1
                 take(self.intake, self.judge, line - self.before, element.raw)

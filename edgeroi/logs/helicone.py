@@ -75,7 +75,7 @@ def canonical(record: Json) -> dict[str, object] | Bad | Skip:
 
 def _outcome(status: object) -> dict[str, object]:
     """A failure by its HTTP status, or by the word for what is none."""
-    word = _NOT_HTTP.get(status)
+    word = _NOT_HTTP.get(status) if isinstance(status, int) else None
     failed = type(status) is int and not 100 <= status <= 399
     return {"status": "failure" if word else status, "error": word or (str(status) if failed else None)}
 

@@ -153,4 +153,5 @@ FORMAT = Export(
     pages=("data", "observations"),
     numbers=frozenset(("latency", "timeToFirstToken", "totalCost", "total_cost", "promptTokens", "completionTokens")),
     seen_from="gateway",
+    shown=("id", "traceId", "trace_id", "type", "startTime", "start_time", "endTime", "end_time", "level", "model"),
 )

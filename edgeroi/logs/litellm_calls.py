@@ -137,6 +137,11 @@ def is_first_attempt(record: Mapping[str, object]) -> bool:
     return all(type(count) is int and count == 0 for count in counts)
 
 
+def is_billed_attempt(record: Mapping[str, object]) -> bool:
+    """Whether the row only bills an earlier attempt of the request that another row tells."""
+    return _object(_unwrapped(record).get("metadata")).get("billed_retry_attempt") is True
+
+
 def _status(call: Mapping[str, object]) -> object:
     return call.get("status") or _object(call.get("metadata")).get("status") or None
 

@@ -37,12 +37,14 @@ _NUMBERS: Final = frozenset(
     )
 )
 _FLAGS: Final = frozenset(("stream",))
+#: How dumps spell that a cell is null: a CSV's nothing, PostgreSQL's COPY, database tools.
+_NULLS: Final = frozenset(("", "\\N", "NULL", "null"))
 
 
 def _cell(name: str, cell: str) -> object:
     if name in _FLAGS:
         return typed("flag", cell)
-    return (number(cell) if name in _NUMBERS else cell) if cell else None
+    return None if cell in _NULLS else number(cell) if name in _NUMBERS else cell
 
 
 def _looking_for(names: tuple[str, ...], traces: set[str]) -> Judge:
