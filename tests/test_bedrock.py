@@ -61,6 +61,12 @@ def test_a_log_without_any_is_refused_with_the_reason():
         detect(Head(json.dumps(plain).encode() + b"\n", "x.json", True), reading())
 
 
+def test_a_named_format_is_read_for_what_comes_later(tmp_path):
+    plain = [invocation({"content": []}, operation="InvokeModel")] * 60
+    profile = profiled(tmp_path, *plain, invocation(), format="bedrock")
+    assert (profile.lines.profiled, profile.lines.rejected) == (1, {"null_required": 60})
+
+
 def test_tokens_of_a_cache_stand_outside_the_input():
     told = {"inputTokenCount": 10, "cacheReadInputTokenCount": 1000, "cacheWriteInputTokenCount": 200}
     values = canonical(invocation(input=told))

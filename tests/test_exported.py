@@ -125,12 +125,27 @@ def test_a_broken_element_of_a_page_is_placed_where_it_starts(indent):
     assert [fault.line for fault in faults] == [2 if indent is None else 7]
 
 
+def test_a_broken_first_line_costs_only_itself():
+    for broken in ('{"took": 5, "wh', '{"took": {"a": 1}', "{bad", '{"took": 5} {"took": 6}'):
+        lines, faults = read(broken + "\n" + "\n".join(map(json.dumps, CALLS)))
+        assert (lines.read, lines.profiled, lines.rejected) == (5, 3, {"bad_json": 1})
+        assert [fault.line for fault in faults] == [1]
+
+
+def test_formats_can_be_sent_to_other_processes():
+    import pickle
+
+    for format in formats().values():
+        assert pickle.loads(pickle.dumps(format)).name == format.name
+
+
 def test_a_document_too_large_to_hold_is_refused_with_advice(monkeypatch):
     from edgeroi.errors import EdgeroiError
 
     monkeypatch.setattr("edgeroi.logs.objects.LARGEST_DOCUMENT", 10)
-    with pytest.raises(EdgeroiError, match="jq -c"):
-        list(FORMAT.read_stream(io.BytesIO(json.dumps({"data": CALLS}, indent=None)[:-20].encode()), reading()))
+    for text in (json.dumps({"data": CALLS}), '{"data": [\n' + json.dumps(CALLS)[1:] + "}", json.dumps(CALLS)):
+        with pytest.raises(EdgeroiError, match="jq -c"):
+            list(FORMAT.read_stream(io.BytesIO(text.encode()), reading()))
 
 
 def test_a_long_page_is_known_by_its_start():

@@ -53,6 +53,10 @@ _CHUNK_BYTES = 4 << 20
 _LOOKED_AT = 50
 
 
+def _nothing(record: Json) -> None:
+    """Where a format has nothing to say; a function, as formats are sent to other processes."""
+
+
 @dataclass(slots=True)
 class Export:
     """A format of exported records.
@@ -74,14 +78,17 @@ class Export:
     pages: tuple[str, ...] = ()
     numbers: frozenset[str] | None = None
     seen_from: SeenFrom | None = None
-    refused: Callable[[Json], tuple[str, str] | None] = lambda record: None
-    unit_of: Callable[[Json], str | None] = lambda record: None
+    refused: Callable[[Json], tuple[str, str] | None] = _nothing
+    unit_of: Callable[[Json], str | None] = _nothing
     shown: tuple[str, ...] = ()
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
 
     def claim(self, head: Head, reading: Reading) -> Claim:
-        """A file of which one of the first records is the tool's, unless the user says where latency is."""
+        """A file of which one of the first records is the tool's, unless the user says where latency is.
+
+        One whose first records are of no use is refused, but read where the format was named: later ones may be.
+        """
         if "latency_ms" in reading.fields:
             return Claim(False, "latency_ms is mapped, so the log is read as mapped")
         records = first_records(head, self.pages)
@@ -91,6 +98,8 @@ class Export:
         if kind is not None:
             return Claim(True, f"a {self.name} {kind}", next(filter(None, map(self.unit_of, records)), None), f"{self.name} {kind}")
         why_not = next(filter(None, map(self.refused, records)), None)
+        if why_not is not None and reading.format == self.name:
+            return Claim(True, f"named, though {why_not[0]}")
         return Claim(False, f"no record has {self.wanted}") if why_not is None else Claim(False, why_not[0], refused=why_not[1])
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
@@ -104,7 +113,7 @@ class Export:
         judge = known(self.canonical)
         if first.startswith(b"["):
             yield from_array(whole(stream, _ADVICE, begun), reading, judge)
-        elif first.startswith(b"{") and first.strip(_WHITE) != b"{" and not _is_whole(first):
+        elif first.startswith(b"{") and first.strip(_WHITE) != b"{" and _goes_on(first):
             taken = _Taken(reading, judge, self.pages)
             taken.documents(whole(stream, _ADVICE, begun).removeprefix(BOM))
             yield taken.chunk()
@@ -152,10 +161,9 @@ def _pretty(first: bytes, lines: Iterator[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _is_whole(line: bytes) -> bool:
-    """Whether the line closes the bracket it opens with, as one of many does and the first of a pretty-printed object does not."""
-    end = value_end(line, 0)
-    return end is not None and not line[end:].strip(_WHITE)
+def _goes_on(line: bytes) -> bool:
+    """Whether the line is the start of an object that goes on below it, and not one that is broken: it ends in the middle of a list."""
+    return value_end(line, 0) is None and line.rstrip(_WHITE)[-1:] in (b"[", b"{", b",")
 
 
 # --- CSV ----------------------------------------------------------------------------------------------------------------------
@@ -261,6 +269,7 @@ class _Taken:
         if self.pages and (isinstance(record, Bad) or _listed(record, self.pages) is not None):
             found = listing(line.rstrip(b"\r\n"), self.pages, len(line) - len(line.lstrip(_WHITE)))
         if found is not None:
+            self.documents(line[found.end :], number - 1)  # another page, glued to this one
             # A page that is cut in the middle of a file is broken: only the last line can have been cut while it was written.
             self.elements(found.elements, number - 1, cut or Bad("bad_json", "the page is cut off"))
         elif isinstance(record, Bad):

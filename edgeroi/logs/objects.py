@@ -126,7 +126,10 @@ def whole(stream: BinaryIO, advice: str, begun: bytes = b"") -> bytes:
 
 
 def lines_of(stream: BinaryIO, begun: bytes = b"") -> Iterator[bytes]:
-    """Every line with its newline, the last one as it is; a byte order mark at the start is left out. ``begun``: what was read already."""
+    """Every line with its newline, the last one as it is; a byte order mark at the start is left out. ``begun``: what was read already.
+
+    A line of more than 256 MB is refused.
+    """
     rest, first = b"", True
     while block := begun or stream.read(_BLOCK):
         begun = b""
@@ -135,6 +138,10 @@ def lines_of(stream: BinaryIO, begun: bytes = b"") -> Iterator[bytes]:
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         yield from (line + b"\n" for line in lines)
+        if len(rest) > LARGEST_DOCUMENT:
+            raise EdgeroiError(
+                f"a line of more than {LARGEST_DOCUMENT >> 20} MB", fix="write fewer records a line: jq -c . FILE > FILE.jsonl"
+            )
     if rest:
         yield rest
 
