@@ -49,6 +49,7 @@ from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading, constant_number
 from edgeroi.logs.rejects import KEPT_OF_REASON, Kept, reject_line
+from edgeroi.logs.rules import ruled
 from edgeroi.logs.sources import Source, expand
 from edgeroi.logs.stream import Damage, Prefixed, compression_of, damage_of, opened, plain_name
 from edgeroi.request import COLUMNS, Batch, Labels, LineCount, joined
@@ -342,6 +343,7 @@ class _Reader:
                 return
 
     def _take(self, part: _Part, input: _Input, chunk: Chunk) -> None:
+        chunk = ruled(chunk, input.reading)
         before = part.owned
         kind = input.detected.format.name if input.detected.format.hidden else ""
         if chunk.faults:

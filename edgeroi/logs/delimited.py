@@ -76,7 +76,7 @@ def rows(stream: BinaryIO, begun: bytes, reading: Reading, separator: str, judgi
     """
     newlines, rest, waiting = NewlineCount(), b"", [begun]
     table = _Table(judging, separator)
-    for piece, last in _with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), newlines.see)):
+    for piece, last in with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), newlines.see)):
         if piece.too_long:
             yield table.too_long(reading, piece.data)
             continue
@@ -155,7 +155,7 @@ class _Table:
             intake.blank += 1
 
 
-def _with_last(cut: Iterator[Piece]) -> Iterator[tuple[Piece, bool]]:
+def with_last(cut: Iterator[Piece]) -> Iterator[tuple[Piece, bool]]:
     """Each piece, and whether it is the file's last."""
     before = next(cut, None)
     for piece in cut:
@@ -193,6 +193,7 @@ class Delimited:
     unit = "latency_ms, ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "what its columns do not say; cells have no types, so numbers are plain and flags true or false"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -55,6 +55,7 @@ class Claim:
 
     ``unit`` is said where the file decides it ("latency_ms, ms"); else the format's own holds.
     ``refused``: it is the format's, but no use, as ``why`` says; this is what to do about it.
+    ``reader``: what reads this file, where the format has several ways.
     """
 
     claimed: bool
@@ -62,6 +63,7 @@ class Claim:
     unit: str | None = None
     format: str | None = None
     refused: str | None = None
+    reader: LineFormat | StreamFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,13 @@ class Format(Protocol):
 
     ``unit``: where latency comes from and in what ("endTime - startTime, s"). ``fields``: each canonical column it fills, and from what.
     ``hidden``: label columns of its batches that are grouped by besides the reading's and settled after the merge.
+    ``lacks``: one sentence on what such a log cannot tell, or tells otherwise than its names say.
     """
 
     name: str
     unit: str
     fields: Mapping[str, str]
+    lacks: str
     counted: Counted
     hidden: tuple[str, ...]
 
@@ -215,4 +219,4 @@ def candidates(reading: Reading) -> Mapping[str, LineFormat | StreamFormat]:
 
 
 def _detected(format: LineFormat | StreamFormat, claim: Claim) -> Detected:
-    return Detected(format, claim.format or format.name, claim.unit or format.unit, claim.why)
+    return Detected(claim.reader or format, claim.format or format.name, claim.unit or format.unit, claim.why)

@@ -25,6 +25,7 @@ class JsonArray:
     unit = "latency_ms, ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "what its columns do not say; the whole array is held in memory, so at most 256 MB"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -56,6 +56,7 @@ class Jsonl:
     unit = "latency_ms, ms"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "what its columns do not say; a log in columns of its own is read by --map"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -36,6 +36,7 @@ class LiteLLM:
     unit: str = "endTime - startTime, s"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks: str = "the user's own way to the gateway; the region; the time to first token of calls that were not streamed"
     fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -67,6 +67,7 @@ class LiteLLMDump:
     unit: str = "endTime - startTime, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks: str = "the user's own way to the gateway; the region; the time to first token of calls that were not streamed"
     fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
 
     def claim(self, head: Head, reading: Reading) -> Claim:

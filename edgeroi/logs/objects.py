@@ -24,12 +24,21 @@ _BLOCK = 4 << 20
 Judge = Callable[[Mapping[str, Any], Reading], dict[str, object] | Bad | Skip]
 
 
-def known(canonical: Callable[[Mapping[str, Any]], dict[str, object] | Bad | Skip]) -> Judge:
-    """The judge of a format that knows where its columns are: what the user says overrides what the format knows."""
+def known(
+    canonical: Callable[[Mapping[str, Any]], dict[str, object] | Bad | Skip],
+    readable: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+) -> Judge:
+    """The judge of a format that knows where its columns are: what the user says overrides what the format knows.
+
+    ``readable``: the record with what a mapping or a rule may name besides its own keys.
+    """
 
     def judge(record: Mapping[str, Any], reading: Reading) -> dict[str, object] | Bad | Skip:
         values = canonical(record)
-        return settled(overridden(values, record, reading), reading) if isinstance(values, dict) else values
+        if not isinstance(values, dict):
+            return values
+        told = readable(record) if readable and reading.fields else record
+        return settled(overridden(values, told, reading), reading)
 
     return judge
 

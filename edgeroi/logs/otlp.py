@@ -58,6 +58,7 @@ class Otlp:
     unit = "endTimeUnixNano - startTimeUnixNano, ns"
     counted: Literal["spans"] = "spans"
     hidden: tuple[str, ...] = ()
+    lacks = "the user's own way to the caller; cost, unless an instrumentation adds it; a first token of the server's is not the caller's"
     fields: Mapping[str, str] = _columns()
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -212,7 +212,7 @@ def _take(found: Found, layout: _Layout, place: int, column: str, reading: Readi
     what = COLUMNS[column]
     if what == "instant":
         return _take_instants(found, layout, place, column, reading)
-    if what in ("label", "status", "error", "flag"):
+    if what in ("label", "status", "error", "flag", "mark"):
         if looked_at(column, reading):
             return column not in (*IDENTIFIERS, "prompt") and _take_words(found, layout, place, column, reading)
         is_null = _tokens_are(layout, place, b"null")

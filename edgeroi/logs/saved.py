@@ -87,6 +87,7 @@ class Saved:
     unit = "as in the logs it was made from, kept in ns"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "single requests: only what it was grouped by can be told apart"
     fields: Mapping[str, str] = {"*": "every column the profile was grouped by, and all it measured"}
 
     def claim(self, head: Head, reading: Reading) -> Claim:
