@@ -367,19 +367,24 @@ def packed(lines: Iterable[bytes]) -> bytes:
 def sample_logs() -> dict[str, bytes]:
     """Every file's name and content; each draws from a stream of its own, so that one can change without the others."""
     sys.path.insert(0, str(Path(__file__).parent))
+    from generate_access import access_logs
     from generate_gateways import gateway_logs
 
-    return gateway_logs(SEED) | {
-        "gateway.litellm.jsonl": b"".join(litellm_log(Random(SEED + 1))),
-        "spendlogs.litellm.csv": b"".join(spend_log(Random(SEED + 2))),
-        "spans.otlp.jsonl": b"".join(otlp_log(Random(SEED + 3))),
-        "embedding-edge.jsonl": b"".join(line(edge) for edge, _ in embedding_pairs(SEED + 4)),
-        "embedding-cloud.jsonl": b"".join(line(cloud) for _, cloud in embedding_pairs(SEED + 4)),
-        "voice.jsonl.gz": packed(voice_log(Random(SEED + 5))),
-        "rag.jsonl": b"".join(rag_log(Random(SEED + 6))),
-        "nightly-summaries.jsonl": b"".join(batch_log(Random(SEED + 7))),
-        "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
-    }
+    return (
+        gateway_logs(SEED)
+        | access_logs(SEED + 100)
+        | {
+            "gateway.litellm.jsonl": b"".join(litellm_log(Random(SEED + 1))),
+            "spendlogs.litellm.csv": b"".join(spend_log(Random(SEED + 2))),
+            "spans.otlp.jsonl": b"".join(otlp_log(Random(SEED + 3))),
+            "embedding-edge.jsonl": b"".join(line(edge) for edge, _ in embedding_pairs(SEED + 4)),
+            "embedding-cloud.jsonl": b"".join(line(cloud) for _, cloud in embedding_pairs(SEED + 4)),
+            "voice.jsonl.gz": packed(voice_log(Random(SEED + 5))),
+            "rag.jsonl": b"".join(rag_log(Random(SEED + 6))),
+            "nightly-summaries.jsonl": b"".join(batch_log(Random(SEED + 7))),
+            "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
+        }
+    )
 
 
 if __name__ == "__main__":

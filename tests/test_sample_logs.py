@@ -67,6 +67,12 @@ def test_samples_stay_under_three_megabytes() -> None:
     assert sum(p.stat().st_size for p in FOLDER.rglob("*") if p.is_file() and p.suffix != ".pyc") < 3_000_000
 
 
+def test_an_access_log_is_small() -> None:
+    sizes = {name: len(content) for name, content in generated().items() if name in sys.modules["generate_access"].WRITERS}
+    assert sizes
+    assert max(sizes.values()) <= 25_000
+
+
 @pytest.mark.parametrize("name", sorted(generated()))
 def test_the_readme_describes_it(name: str) -> None:
     assert f"`{name}`" in (FOLDER / "README.md").read_text()

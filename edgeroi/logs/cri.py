@@ -12,11 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from edgeroi.errors import InternalFault
 from edgeroi.logs.delimited import with_last
-from edgeroi.logs.format import RAW_BYTES, Chunk, Claim, Counted, Fault, Head, LineFormat
+from edgeroi.logs.format import RAW_BYTES, Chunk, Claim, Counted, Fault, Head, LineFormat, StreamFormat, formats
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, newlines, pieces
 from edgeroi.logs.reading import Reading
@@ -47,9 +47,13 @@ class Cri:
             inner = _inside(head, stream)
             claims = _claims(inner, reading) if inner.data else {}
             if len(claims) == 1:
-                return _claimed(*claims.popitem(), stream)
+                format, claim = claims.popitem()
+                reader = claim.reader or format
+                if isinstance(reader, LineFormat):
+                    return _claimed(format, reader, claim, stream)
+                why = why or f"behind the prefix is {format.name}, which is not read line by line"
             several = f"could be any of {', '.join(format.name for format in claims)}" if claims else None
-            why = why or several or "no format of lines claims what is behind the prefix"
+            why = why or several or "no format claims what is behind the prefix"
         return Claim(False, why)
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
@@ -58,19 +62,16 @@ class Cri:
         yield  # pragma: no cover
 
 
-def _claimed(format: LineFormat, claim: Claim, stream: bytes) -> Claim:
-    reader = CriLines(cast(LineFormat, claim.reader or format), stream)
+def _claimed(format: LineFormat | StreamFormat, reader: LineFormat, claim: Claim, stream: bytes) -> Claim:
     unit, name = claim.unit or format.unit, f"cri {claim.format or format.name}"
-    return Claim(True, f"{stream.decode()} lines of a container: {claim.why}", unit, name, reader)
+    return Claim(True, f"{stream.decode()} lines of a container: {claim.why}", unit, name, CriLines(reader, stream))
 
 
-def _claims(head: Head, reading: Reading) -> dict[LineFormat, Claim]:
-    """The formats of lines that claim what is behind the prefix."""
-    from edgeroi.logs.format import formats
-
-    tried = [format for format in formats().values() if isinstance(format, LineFormat) and not format.hidden]
+def _claims(head: Head, reading: Reading) -> dict[LineFormat | StreamFormat, Claim]:
+    """The formats that claim what is behind the prefix."""
+    tried = [format for format in formats().values() if format is not FORMAT and not format.hidden]
     claims = {format: format.claim(head, reading) for format in tried}
-    return {format: claim for format, claim in claims.items() if claim.claimed and isinstance(claim.reader or format, LineFormat)}
+    return {format: claim for format, claim in claims.items() if claim.claimed}
 
 
 def _inside(head: Head, stream: bytes) -> Head:
