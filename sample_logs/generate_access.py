@@ -223,10 +223,9 @@ def cloudfront_log(rng: Random) -> Iterator[bytes]:
         name = agent(rng, request).replace(" ", "%20")
         cells = [
             f"{end:%Y-%m-%d}", f"{end:%H:%M:%S}", rng.choice(POPS), str(request.size), address(rng), request.method,
-            "d111111abcdef8.cloudfront.net", request.path, status, "-", name, "-", "-", result, identifier(rng, 32), "llm.example.net", "https",
-            str(rng.randrange(100, 3000)), f"{seconds:.3f}", "-", "TLSv1.3", "TLS_AES_128_GCM_SHA256", result, "HTTP/2.0", "-",
-            "-",
-            str(rng.randrange(1024, 65535)), f"{first:.3f}", detailed, kind, "-", "-", "-",
+            "d111111abcdef8.cloudfront.net", request.path, status, "-", name, "-", "-", result, identifier(rng, 32), "llm.example.net",
+            "https", str(rng.randrange(100, 3000)), f"{seconds:.3f}", "-", "TLSv1.3", "TLS_AES_128_GCM_SHA256", result, "HTTP/2.0", "-",
+            "-", str(rng.randrange(1024, 65535)), f"{first:.3f}", detailed, kind, "-", "-", "-",
         ]  # fmt: skip
         yield "\t".join(cells).encode() + b"\n"
 

@@ -106,7 +106,7 @@ class Alb:
     unit = "time - request_creation_time"
     counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
-    lacks = "no tokens, model or cost; no first token: the target's time ends at its header; the user's own way to it; workload by rule"
+    lacks = "tokens, model, cost; a first token (the target's time ends at its header); the user's way to it; workload and placement: rules"
     fields: Mapping[str, str] = {
         "timestamp": "request_creation_time; of older logs time less the three processing times",
         "request_id": "trace_id",

@@ -67,7 +67,7 @@ class Apache:
     unit = "the field that --map latency_ms names"
     counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
-    lacks = "latency, unless it is logged and --map says which number it is and in which unit; tokens, model, cost; workload by rule"
+    lacks = "latency, unless it is logged and --map says which number it is; tokens, model, cost; workload and placement: rules"
     fields: Mapping[str, str] = {
         "timestamp": "%t: it is the start",
         "status": "%>s",

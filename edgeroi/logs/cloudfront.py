@@ -134,7 +134,7 @@ class CloudFront:
     unit = "time-taken, s"
     counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
-    lacks = "no tokens, model or cost; the way between the edge location and the user; where the model ran, which a rule has to say"
+    lacks = "tokens, model, cost; the way between the edge location and the user; where the model ran, and the workload: rules"
     fields: Mapping[str, str] = {
         "timestamp": "date and time, UTC, less time-taken: they are the end",
         "request_id": "x-edge-request-id",

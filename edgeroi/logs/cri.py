@@ -35,7 +35,7 @@ class Cri:
     unit = "as the format behind the prefix"
     counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
-    lacks = "what the format behind the prefix lacks; lines of the other stream"
+    lacks = "what the format behind the prefix does not; lines of the container's other stream"
     fields: Mapping[str, str] = {}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

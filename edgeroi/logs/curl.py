@@ -47,7 +47,7 @@ class Curl:
     unit = "time_total, s"
     counted: Counted = "records"
     hidden: tuple[str, ...] = ()
-    lacks = "when: there is no clock time; no tokens, model or cost; failures, in a CSV without http_code; workload and placement by rule"
+    lacks = "when (there is no clock time); tokens, model, cost; failures, in a CSV without http_code; workload and placement: rules"
     fields: Mapping[str, str] = {
         "status": "http_code, else response_code; 000 is a failure",
         "error": "exitcode, unless 0",

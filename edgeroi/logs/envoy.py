@@ -109,7 +109,7 @@ class Envoy:
     unit = "duration, ms"
     counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
-    lacks = "no tokens, model or cost; no network time: the upstream's service time ends at its header; workload and placement by rule"
+    lacks = "tokens, model, cost; network time (the upstream's service time ends at its header); workload and placement: rules"
     fields: Mapping[str, str] = {
         "timestamp": "start_time",
         "request_id": "request_id or x-request-id",

@@ -44,7 +44,7 @@ class Har:
     unit = "time, ms"
     counted: Counted = "records"
     hidden: tuple[str, ...] = ()
-    lacks = "no tokens, model or cost; the network's part, as wait holds a round trip and the service; placement by rule"
+    lacks = "tokens, model, cost; the network's part (wait holds a round trip and the service); placement: rules"
     fields: Mapping[str, str] = {
         "timestamp": "startedDateTime",
         "request_id": "_requestId",

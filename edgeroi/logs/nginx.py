@@ -149,7 +149,7 @@ class Nginx:
     counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
     fields: Mapping[str, str] = FIELDS
-    lacks = "no tokens, model or cost; the user's own way to it is not in it, and a slow client is; workload and placement by rule"
+    lacks = "tokens, model, cost; the user's own way to it, though a slow client is in its time; workload and placement: rules"
 
     def claim(self, head: Head, reading: Reading) -> Claim:
         """A line of text with ``$request_time``, or of JSON with nginx's names for it."""
