@@ -567,3 +567,104 @@ def test_no_part_of_a_pattern_crosses_a_line():
             assert chunk.lines.read == 2
             assert chunk.lines.balanced
             assert chunk.lines.profiled < 2
+
+
+# --- a second reader -------------------------------------------------------------------------------------------------------
+
+
+def second_reader(line: str) -> tuple[int, float] | None:
+    """The status and ms of a line in combined with one or two times behind it, read letter by letter; ``None`` where it is none."""
+    quoted, rest = [], line
+    for _ in range(3):
+        if rest.count('"') < 2:
+            return None
+        before, _, rest = rest.partition('"')
+        text = ""
+        while rest and rest[0] != '"':
+            step = 2 if rest[0] == "\\" else 1
+            if len(rest) <= step:
+                return None
+            text, rest = text + rest[:step], rest[step:]
+        quoted.append(before)
+        if not rest:
+            return None
+        rest = rest[1:]
+    start, middle, gap = quoted
+    address, dash, user = start.split(" ", 2) if start.count(" ") >= 2 else ("", "", "")
+    at = user.rfind(" [")
+    day, month, year_on = (*user[at + 2 : -2].split("/"), "", "", "")[:3] if user.endswith("] ") and at >= 0 else ("", "", "")
+    clock = year_on[4:]
+    shape = "".join("9" if c in "0123456789" else c for c in day + "/" + "Mmm" + "/" + year_on)
+    if shape not in ("99/Mmm/9999:99:99:99 +9999", "99/Mmm/9999:99:99:99 -9999") or not address or dash != "-" or "[" in user[:at]:
+        return None
+    if any(c.isspace() for c in address):
+        return None
+    try:
+        at_utc = datetime.strptime(f"{day}/{month}/{year_on}", "%d/%b/%Y:%H:%M:%S %z").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    if not 1970 <= at_utc.year < 2200:
+        return None
+    if month not in ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] or clock[7:9] == "60":
+        return None
+    words = middle.split(" ")
+    if len(words) != 4 or words[0] or words[3] or not is_digits(words[1], 3) or not (words[2] == "-" or is_digits(words[2])) or gap != " ":
+        return None
+    return tail_ms(rest, int(words[1]))
+
+
+def is_digits(text: str, n: int | None = None) -> bool:
+    return bool(text) and all(c in "0123456789" for c in text) and n in (None, len(text))
+
+
+def is_seconds(text: str) -> bool:
+    whole, point, part = text.partition(".")
+    return bool(point) and is_digits(whole) and is_digits(part, 3)
+
+
+def tail_ms(tail: str, status: int) -> tuple[int, float] | None:
+    if not tail.startswith(" ") or not (status == 0 or 100 <= status <= 999):
+        return None
+    first, space, upstream = tail[1:].partition(" ")
+    if not is_seconds(first) or (space and not upstream):
+        return None
+    if upstream in (".", "p"):
+        upstream = ""
+    elif upstream[-2:] in (" .", " p"):
+        upstream = upstream[:-2]
+        if not upstream:
+            return None
+    parts = upstream.replace(" : ", ", ").split(", ") if upstream else []
+    return (status, float(first) * 1000) if all(part == "-" or is_seconds(part) for part in parts) else None
+
+
+def mutated(rng: np.random.Generator, line: str) -> str:
+    """The line with up to three letters changed, doubled, left out or swapped."""
+    alphabet = '0123456789 "[]/:.,-+\\AJan\tx'
+    for _ in range(int(rng.integers(1, 4))):
+        at = int(rng.integers(0, len(line)))
+        kind = int(rng.integers(0, 4))
+        letter = alphabet[int(rng.integers(0, len(alphabet)))]
+        line = line[:at] + ("", letter, letter + line[at], line[at : at + 1] * 2)[kind] + line[at + 1 :]
+    return line
+
+
+def test_mutations_of_good_lines_are_judged_as_a_second_reader_judges_them():
+    """5,000 lines, nearly all of them broken: what is accepted has the value the other reader finds, and no more is accepted."""
+    rng = np.random.default_rng(20261126)
+    tails = (" 0.104", " 0.104 0.100, 0.004", " 12.500 - .", " 0.001 0.100 : 0.200")
+    lines = [mutated(rng, COMBINED + tails[n % 4]) for n in range(5000)]
+    lines = [line for line in lines if line.strip()]
+    expected = {n: told for n, line in enumerate(lines, 1) if (told := second_reader(line)) is not None}
+    chunk = read_text(("\n".join(lines) + "\n").encode(), reading(), NGINX[1])
+    rejected = {fault.line for fault in chunk.faults}
+    assert chunk.lines.balanced
+    assert sorted({*range(1, len(lines) + 1)} - rejected) == sorted(expected), differences(lines, rejected, expected)
+    assert 200 < len(expected) < 4000
+    good = [ms for status, ms in expected.values() if ms and 100 <= status < 400]
+    told = chunk.batch.numbers["latency_ms"][~chunk.batch.failed]
+    assert sorted(told[told > 0].tolist()) == pytest.approx(sorted(good))
+
+
+def differences(lines: list[str], rejected: set[int], expected: dict[int, object]) -> list[str]:
+    return [lines[n - 1] for n in range(1, len(lines) + 1) if (n in rejected) == (n in expected)][:5]

@@ -57,9 +57,10 @@ SEEN_FROM: Final[SeenFrom] = "gateway"
 
 _SECONDS: Final = r"\d+\.\d{3}"
 _TIMES: Final = rf"(?:{_SECONDS}|-)(?:(?:, | : )(?:{_SECONDS}|-))*"
-_ITEMS: Final = r"[^,\s]+(?:(?:, | : )[^,\s]+)*"
+_ITEM: Final = r"[^,:\s][^,\s]*"
+_ITEMS: Final = rf"{_ITEM}(?:(?:, | : ){_ITEM})*"
 _COMBINED: Final = (
-    rf"(?P<remote_addr>\S+) - (?:\[[^\]\n]*\] - )?(?P<remote_user>[^\[\n]*?) \[(?P<time_local>{CLF_TIME})\]"
+    rf'(?P<remote_addr>[^\s"]+) - (?:\[[^\]"\n]*\] - )?(?P<remote_user>[^\["\n]*?) \[(?P<time_local>{CLF_TIME})\]'
     rf' "(?P<request>{QUOTED})" (?P<status>\d{{3}}) (?P<body_bytes_sent>\d+|-)'
     rf' "(?P<http_referer>{QUOTED})" "(?P<http_user_agent>{QUOTED})"'
 )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeroi.errors import did_you_mean
+from edgeroi.histogram import LONGEST_MS
 from edgeroi.logs.columns import Row, Values, take_rows, with_batch
 from edgeroi.logs.delimited import typed_column
 from edgeroi.logs.format import Chunk, Claim, Counted, Format, Head
@@ -24,7 +25,7 @@ from edgeroi.logs.lines import bad_bytes
 from edgeroi.logs.objects import seen
 from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import Bad, Intake, day_ns, error_text
+from edgeroi.logs.record import LAST_NS, Bad, Intake, day_ns, error_text
 from edgeroi.request import COLUMNS, NO_INSTANT
 from edgeroi.workload import SeenFrom
 
@@ -287,7 +288,8 @@ def _clf_ns(text: str) -> int | Bad:
     if day is None or hour > 23 or minute > 59 or second > 59 or zone_hour > 23 or zone_minute > 59:
         return Bad("bad_timestamp", f"{text!r} is on no calendar or clock")
     offset = (zone_hour * 60 + zone_minute) * (-1 if text[21] == "-" else 1)
-    return day + ((hour * 60 + minute - offset) * 60 + second) * 10**9
+    at = day + ((hour * 60 + minute - offset) * 60 + second) * 10**9
+    return at if 0 <= at < LAST_NS else Bad("out_of_range", f"{text!r} is not between 1970 and 2200")
 
 
 def clf_instants(texts: Texts) -> Values:
@@ -301,7 +303,7 @@ def clf_instants(texts: Texts) -> Values:
 
 def begun(ended: Values, latency_ms: Floats) -> Values:
     """When what ended then had begun; where its duration is unknown, the end stands for it."""
-    took = np.nan_to_num(np.rint(latency_ms * 1e6)).astype(np.int64)
+    took = np.rint(np.clip(np.nan_to_num(latency_ms), 0, LONGEST_MS) * 1e6).astype(np.int64)  # beyond is rejected for itself
     if isinstance(ended, np.ndarray):
         return np.where(ended == NO_INSTANT, NO_INSTANT, ended - took)
     return [at - ms if isinstance(at, int) else at for at, ms in zip(ended, took.tolist(), strict=True)]
