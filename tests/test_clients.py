@@ -89,7 +89,8 @@ def test_host_and_path_without_user_port_query_can_be_mapped(tmp_path):
 
 
 def test_nothing_of_a_rejected_entry_is_shown(tmp_path):
-    profile = profiled(tmp_path, har(entry(time="soon")))
+    told = entry(time="soon")
+    profile = profiled(tmp_path, har({"request": told.pop("request"), **told}))
     assert [(r.line, r.reason) for r in profile.rejects] == [(1, "wrong_type")]
     assert b"s3cr3t" not in profile.rejects[0].raw
     assert b"secret" not in profile.rejects[0].raw

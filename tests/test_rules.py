@@ -197,6 +197,8 @@ def test_what_the_command_line_says_of_a_column_wins(mapped):
     mapping = mapped("rules: {workload: [{file: ., is: ruled}], placement: [{file: ., is: edge}]}")
     told = requests(read_logs([SAMPLES / "page.har"], reading_of(mapping, const=("workload=said",))))
     assert set(told) == {("said", "edge")}
+    told = requests(read_logs([SAMPLES / "page.har"], reading_of(mapping, map=("workload=_resourceType",))))
+    assert set(told) == {("fetch", "edge"), ("script", "edge")}
 
 
 def test_two_processes_say_the_same(tmp_path, mapped):
