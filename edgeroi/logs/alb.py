@@ -20,7 +20,6 @@ from typing import Final
 import numpy as np
 
 from edgeroi.logs.columns import Values
-from edgeroi.logs.envoy import instants
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
@@ -33,6 +32,7 @@ from edgeroi.logs.textlines import (
     Texts,
     begun,
     hosts,
+    instants,
     known,
     numbers,
     read_text,

@@ -21,10 +21,9 @@ from itertools import accumulate
 from typing import Final
 
 from edgeroi.errors import EdgeroiError, Place
+from edgeroi.logs.access import path_of_target, streamed
 from edgeroi.logs.columns import Values
-from edgeroi.logs.envoy import instants
 from edgeroi.logs.format import Chunk, Claim, Counted, Format, Head
-from edgeroi.logs.nginx import streamed
 from edgeroi.logs.objects import seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.textlines import (
@@ -33,9 +32,9 @@ from edgeroi.logs.textlines import (
     TextLines,
     Texts,
     begun,
+    instants,
     known,
     ms_of_seconds,
-    path_of_target,
     read_text,
     unit_of,
     unmet,

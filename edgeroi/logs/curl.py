@@ -13,18 +13,17 @@ Read from curl's manual. What the names hide:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
+from edgeroi.logs.access import claim_of_json, host_and_target, path_of_target, streamed, value
 from edgeroi.logs.columns import Row, take_rows
 from edgeroi.logs.delimited import Cells, Judge, peeked, rows, typed_column
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
-from edgeroi.logs.nginx import streamed, value
-from edgeroi.logs.objects import first_objects, from_lines, is_array, known, seen
+from edgeroi.logs.objects import from_lines, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.table import header_of, separator_of
-from edgeroi.logs.textlines import host_and_target, path_of_target
 from edgeroi.request import Batch
 
 TOTAL: Final = "time_total"
@@ -62,9 +61,8 @@ class Curl:
         if "latency_ms" in reading.fields:
             return Claim(False, "latency_ms is mapped, so the log is read as mapped")
         if head.data.lstrip().startswith(b"{"):
-            told = not is_array(head) and any(map(_is_curl, first_objects(head)))
-            why = "lines of --write-out %{json}" if told else "no JSON line has time_total and another time of curl"
-            return Claim(told, why, format="curl json", reader=CurlJson())
+            found = claim_of_json(head, reading, _is_curl, "curl json", "time_total and another time of curl")
+            return replace(found, reader=CurlJson())
         line = next(iter(head.lines(1)), b"")
         separator = _separator(line)
         told = separator is not None and _are_curl(header_of(line, separator))
@@ -109,7 +107,7 @@ def _are_curl(names: Sequence[str]) -> bool:
 
 
 def _is_curl(record: Mapping[str, Any]) -> bool:
-    return TOTAL in record and any(sign in record for sign in _SIGNS) and "latency_ms" not in record
+    return TOTAL in record and any(sign in record for sign in _SIGNS)
 
 
 def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad:

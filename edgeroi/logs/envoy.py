@@ -16,13 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edgeroi.logs.checked import instants_of
+from edgeroi.logs.access import claim_of_json, first_told, path_of_target, text_of, value
 from edgeroi.logs.columns import Values
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
-from edgeroi.logs.nginx import text_of, value
-from edgeroi.logs.objects import first_objects, from_lines, is_array, known, seen
+from edgeroi.logs.objects import from_lines, known, seen
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import Bad, instant_of
+from edgeroi.logs.record import Bad
 from edgeroi.logs.textlines import (
     ASKED,
     QUOTED,
@@ -30,9 +29,9 @@ from edgeroi.logs.textlines import (
     Grammar,
     TextLines,
     Texts,
+    instants,
     likeliest,
     numbers,
-    path_of_target,
     unit_of,
     unmet,
 )  # fmt: skip
@@ -62,12 +61,6 @@ def error_of(flags: str) -> str | None:
 def cache_hits(flags: Texts) -> Values:
     """Whether Envoy's cache answered."""
     return [_CACHED in text.split(",") for text in flags]
-
-
-def instants(texts: Texts) -> Values:
-    """RFC 3339 times as ns since the epoch; a list with the reason where one is no time."""
-    found, bad = instants_of(texts, None)
-    return [instant_of(text) for text in texts] if bad.any() else found
 
 
 _COLUMNS: Final = {
@@ -123,7 +116,7 @@ class Envoy:
     def claim(self, head: Head, reading: Reading) -> Claim:
         """A line of Envoy's text, or of JSON with duration, response_code and another of its names."""
         if head.data.lstrip().startswith((b"{", b"[{")):
-            return _claim_json(head, reading)
+            return claim_of_json(head, reading, _is_envoy, "envoy json", "duration, response_code and another of Envoy's names")
         grammar = likeliest(GRAMMARS, head)
         if grammar is None:
             return Claim(False, "no line as Envoy's default format has them")
@@ -145,18 +138,8 @@ _HOST: Final = ("authority", ":authority", "host")
 _METHOD: Final = ("method", ":method")
 
 
-def _claim_json(head: Head, reading: Reading) -> Claim:
-    if is_array(head):
-        return Claim(False, "an array, no lines")
-    if "latency_ms" in reading.fields:
-        return Claim(False, "latency_ms is mapped, so JSON is read as mapped")
-    told = any(map(_is_envoy, first_objects(head)))
-    why = "JSON lines with duration and response_code" if told else "no JSON line has duration, response_code and another of Envoy's names"
-    return Claim(told, why, format="envoy json")
-
-
 def _is_envoy(record: Mapping[str, Any]) -> bool:
-    return "duration" in record and "response_code" in record and "latency_ms" not in record and any(sign in record for sign in _SIGNS)
+    return "duration" in record and "response_code" in record and any(sign in record for sign in _SIGNS)
 
 
 def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad:
@@ -166,7 +149,7 @@ def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad:
     flags = record.get("response_flags")
     return {
         "timestamp": text_of(record.get("start_time")),
-        "request_id": _first(record, _REQUEST_ID),
+        "request_id": first_told(record, _REQUEST_ID),
         "status": text_of(record.get("response_code")),
         "error": error_of(flags) if isinstance(flags, str) else flags,
         "cache_hit": _CACHED in flags.split(",") if isinstance(flags, str) else None,
@@ -175,14 +158,10 @@ def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad:
     }
 
 
-def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> object:
-    return next((said for name in names if (said := text_of(record.get(name))) is not None), None)
-
-
 def readable(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record with what a rule or mapping may name besides its own keys: method, host, path without the query, uri."""
-    uri = _first(record, _PATH)
-    asked = {"method": _first(record, _METHOD), "host": _first(record, _HOST), "uri": uri}
+    uri = first_told(record, _PATH)
+    asked = {"method": first_told(record, _METHOD), "host": first_told(record, _HOST), "uri": uri}
     return {**record, **asked, "path": path_of_target(uri) if isinstance(uri, str) else None}
 
 

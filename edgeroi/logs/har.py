@@ -19,15 +19,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
+from edgeroi.logs.access import host_and_target, path_of_target, streamed
 from edgeroi.logs.columns import Row
 from edgeroi.logs.elements import Element, elements
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
 from edgeroi.logs.lines import BOM, object_of
-from edgeroi.logs.nginx import streamed
 from edgeroi.logs.objects import give, known, seen, whole
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
-from edgeroi.logs.textlines import host_and_target, path_of_target
 
 #: The phases before the first byte, and after it; ``ssl`` is inside ``connect``.
 _BEFORE: Final = ("blocked", "dns", "connect", "send", "wait")

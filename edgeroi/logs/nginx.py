@@ -16,21 +16,20 @@ Read from nginx's documentation of its variables and ingress-nginx's of ``log-fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from edgeroi.logs.delimited import number
+from edgeroi.logs.access import UNKNOWN, claim_of_json, first_told, path_of_target, streamed, text_of, value
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
-from edgeroi.logs.objects import first_objects, from_lines, is_array, known, seen
+from edgeroi.logs.objects import from_lines, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Skip, instant_of
 from edgeroi.logs.textlines import (
     ASKED,
     CLF_TIME,
     QUOTED,
-    UNKNOWN,
     Derived,
     Floats,
     Grammar,
@@ -43,7 +42,6 @@ from edgeroi.logs.textlines import (
     likeliest,
     methods,
     ms_of_seconds,
-    path_of_target,
     paths,
     targets,
     unit_of,
@@ -155,7 +153,7 @@ class Nginx:
     def claim(self, head: Head, reading: Reading) -> Claim:
         """A line of text with ``$request_time``, or of JSON with nginx's names for it."""
         if head.data.lstrip().startswith((b"{", b"[")):
-            return _claim_json(head, reading)
+            return claim_of_json(head, reading, _is_nginx, "nginx json", "request_time, status and another variable of nginx")
         grammar = likeliest(GRAMMARS, head)
         if grammar is None:
             return Claim(False, "no line is combined with $request_time behind it")
@@ -194,18 +192,8 @@ _CLF = re.compile(CLF_TIME, re.ASCII)
 _TIME_LIST = re.compile(_TIMES, re.ASCII)
 
 
-def _claim_json(head: Head, reading: Reading) -> Claim:
-    if is_array(head):
-        return Claim(False, "an array, no lines")
-    if "latency_ms" in reading.fields:
-        return Claim(False, "latency_ms is mapped, so JSON is read as mapped")
-    told = any(map(_is_nginx, first_objects(head)))
-    why = "JSON lines with request_time and status" if told else "no JSON line has request_time, status and another variable of nginx"
-    return Claim(told, why, format="nginx json")
-
-
 def _is_nginx(record: Mapping[str, Any]) -> bool:
-    return "request_time" in record and "status" in record and "latency_ms" not in record and any(sign in record for sign in _SIGNS)
+    return "request_time" in record and "status" in record and any(sign in record for sign in _SIGNS)
 
 
 def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad | Skip:
@@ -218,7 +206,7 @@ def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad | Skip:
     latency = seconds * 1e3 if type(seconds) in (int, float) else seconds  # type: ignore[operator]
     return {
         "timestamp": _less(written, latency),
-        "request_id": _first(record, _REQUEST_ID),
+        "request_id": first_told(record, _REQUEST_ID),
         "status": text_of(record.get("status")),
         "streamed": streamed(record.get("sent_http_content_type")),
         "latency_ms": latency,
@@ -226,29 +214,8 @@ def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad | Skip:
     }
 
 
-def value(said: object) -> object:
-    """A value that may stand in quotes: a number where it is written as one, ``None`` for a dash."""
-    return (None if said in UNKNOWN else number(said)) if isinstance(said, str) else said
-
-
-def text_of(said: object) -> object:
-    """A value that is text or unknown."""
-    return None if isinstance(said, str) and said in UNKNOWN else said
-
-
-def streamed(content_type: object) -> bool | None:
-    """Whether an answer of this type comes event by event; ``None`` where no type is told."""
-    if not isinstance(content_type, str) or content_type in UNKNOWN:
-        return None
-    return content_type.partition(";")[0].strip().lower() in ("text/event-stream", "application/x-ndjson")
-
-
-def _first(record: Mapping[str, Any], names: Iterable[str]) -> object:
-    return next((said for name in names if (said := text_of(record.get(name))) is not None), None)
-
-
 def _written(record: Mapping[str, Any]) -> int | Bad | None:
-    said = value(_first(record, _WRITTEN))
+    said = value(first_told(record, _WRITTEN))
     if said is None:
         return None
     if isinstance(said, str) and _CLF.fullmatch(said):
@@ -273,10 +240,10 @@ def readable(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record with what a rule or mapping may name besides its own keys: method, host, path, uri."""
     request = record.get("request")
     asked = [request] if isinstance(request, str) else []
-    uri = _first(record, ("request_uri", "uri")) or next(iter(targets(asked)), None)
+    uri = first_told(record, ("request_uri", "uri")) or next(iter(targets(asked)), None)
     told = {
-        "method": _first(record, ("request_method",)) or next(iter(methods(asked)), None),
-        "host": _first(record, ("http_host", "server_name")) or next(iter(hosts(asked)), None),
+        "method": first_told(record, ("request_method",)) or next(iter(methods(asked)), None),
+        "host": first_told(record, ("http_host", "server_name")) or next(iter(hosts(asked)), None),
         "path": path_of_target(uri) if isinstance(uri, str) else next(iter(paths(asked)), None),
         "uri": uri,
     }

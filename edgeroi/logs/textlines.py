@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from edgeroi.errors import did_you_mean
 from edgeroi.histogram import LONGEST_MS
+from edgeroi.logs.access import UNKNOWN, host_and_target, path_of_target
+from edgeroi.logs.checked import instants_of
 from edgeroi.logs.columns import Row, Values, take_rows, with_batch
 from edgeroi.logs.delimited import typed_column
 from edgeroi.logs.format import Chunk, Claim, Counted, Format, Head
@@ -25,7 +27,7 @@ from edgeroi.logs.lines import bad_bytes
 from edgeroi.logs.objects import seen
 from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import LAST_NS, Bad, Intake, day_ns, error_text
+from edgeroi.logs.record import LAST_NS, Bad, Intake, day_ns, error_text, instant_of
 from edgeroi.request import COLUMNS, NO_INSTANT
 from edgeroi.workload import SeenFrom
 
@@ -36,8 +38,6 @@ Texts = Sequence[str]
 #: How fields are written, for patterns: inside quotes, with escapes; a time as the Common Log Format has it.
 QUOTED: Final = r'[^"\\\n]*(?:\\.[^"\\\n]*)*'
 CLF_TIME: Final = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
-#: What stands for an unknown value.
-UNKNOWN: Final = ("", "-")
 _GROUP = re.compile(r"\(\?P<(\w+)>")
 _MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS: Final = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
@@ -301,6 +301,12 @@ def clf_instants(texts: Texts) -> Values:
         return told
 
 
+def instants(texts: Texts) -> Values:
+    """RFC 3339 times as ns since the epoch; a list with the reason where one is no time."""
+    found, bad = instants_of(texts, None)
+    return [instant_of(text) for text in texts] if bad.any() else found
+
+
 def begun(ended: Values, latency_ms: Floats) -> Values:
     """When what ended then had begun; where its duration is unknown, the end stands for it."""
     took = np.rint(np.clip(np.nan_to_num(latency_ms), 0, LONGEST_MS) * 1e6).astype(np.int64)  # beyond is rejected for itself
@@ -322,15 +328,6 @@ def _asked(request: str) -> tuple[str, str, str] | None:
     return found[1], host, target
 
 
-def host_and_target(url: str) -> tuple[str, str]:
-    """The host of a URL without its port, and the rest; of a URL that names no host, nothing and all of it."""
-    scheme, mark, rest = url.partition("://")
-    if not mark or "/" in scheme:
-        return "", url
-    host, slash, target = rest.partition("/")
-    return re.sub(r":\d*$", "", host.rpartition("@")[2]), slash + target or "/"
-
-
 def methods(requests: Texts) -> Values:
     """The methods of request lines."""
     return [asked[0] if asked else None for asked in map(_asked, requests)]
@@ -349,11 +346,6 @@ def targets(requests: Texts) -> Values:
 def paths(requests: Texts) -> Values:
     """What request lines ask for, without the query."""
     return [path_of_target(asked[2]) if asked else None for asked in map(_asked, requests)]
-
-
-def path_of_target(target: str) -> str:
-    """A target without its query and fragment."""
-    return target.partition("?")[0].partition("#")[0]
 
 
 #: What a quoted request line lets one name.
