@@ -12,11 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import BinaryIO, Final
 
 from edgeroi.errors import InternalFault
 from edgeroi.logs.delimited import with_last
 from edgeroi.logs.format import RAW_BYTES, Chunk, Claim, Counted, Fault, Head, LineFormat, StreamFormat, formats
+from edgeroi.logs.jsonl import FORMAT as JSON_LINES
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, newlines, pieces
 from edgeroi.logs.reading import Reading
@@ -28,50 +30,22 @@ _STREAMS: Final = (b"stdout", b"stderr")
 _FULL: Final = b"F"
 
 
-class Cri:
-    """Logs of containers; see the module."""
-
-    name = "cri"
-    unit = "as the format behind the prefix"
-    counted: Counted = "lines"
-    hidden: tuple[str, ...] = ()
-    lacks = "what the format behind the prefix does not; lines of the container's other stream"
-    fields: Mapping[str, str] = {}
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """Lines with the prefix, and exactly one format that claims what is behind it."""
-        if not any(map(_PREFIX.match, head.lines())):
-            return Claim(False, "no line begins with a time, a stream and F or P")
-        why = ""
-        for stream in _STREAMS:
-            inner = _inside(head, stream)
-            claims = _claims(inner, reading) if inner.data else {}
-            if len(claims) == 1:
-                format, claim = claims.popitem()
-                reader = claim.reader or format
-                if isinstance(reader, LineFormat):
-                    return _claimed(format, reader, claim, stream)
-                why = why or f"behind the prefix is {format.name}, which is not read line by line"
-            several = f"could be any of {', '.join(format.name for format in claims)}" if claims else None
-            why = why or several or "no format claims what is behind the prefix"
-        return Claim(False, why)
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """Never asked for: the claim names the reader."""
-        raise InternalFault("a container's log is read by the format behind its prefix")
-        yield  # pragma: no cover
-
-
 def _claimed(format: LineFormat | StreamFormat, reader: LineFormat, claim: Claim, stream: bytes) -> Claim:
     unit, name = claim.unit or format.unit, f"cri {claim.format or format.name}"
-    return Claim(True, f"{stream.decode()} lines of a container: {claim.why}", unit, name, CriLines(reader, stream))
+    return Claim(True, f"{stream.decode()} lines of a container: {claim.why}", unit, name, Cri(reader, stream))
 
 
-def _claims(head: Head, reading: Reading) -> dict[LineFormat | StreamFormat, Claim]:
-    """The formats that claim what is behind the prefix."""
-    tried = [format for format in formats().values() if format is not FORMAT and not format.hidden]
-    claims = {format: format.claim(head, reading) for format in tried}
-    return {format: claim for format, claim in claims.items() if claim.claimed}
+@lru_cache(maxsize=2)
+def _plain_prefix(stream: bytes) -> re.Pattern[bytes]:
+    """The prefix of a whole line of one stream."""
+    return re.compile(rb"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) " + stream + rb" F ")
+
+
+def _claims(head: Head, reading: Reading) -> dict[str, tuple[LineFormat | StreamFormat, Claim]]:
+    """The formats that claim what is behind the prefix, by name."""
+    tried = {name: format for name, format in formats().items() if name != Cri.name and not format.hidden}
+    claims = {name: (format, format.claim(head, reading)) for name, format in tried.items()}
+    return {name: (format, claim) for name, (format, claim) in claims.items() if claim.claimed}
 
 
 def _inside(head: Head, stream: bytes) -> Head:
@@ -119,24 +93,36 @@ class _Joined:
         self.pending = []
 
 
-@dataclass
-class CriLines:
-    """Reads a container's log by the format behind its prefix."""
+class Cri:
+    """Reads a container's log by the format behind its prefix; a claim names the one that a file is in."""
 
-    inner: LineFormat
-    stream: bytes
+    name = "cri"
+    unit = "as the format behind the prefix"
     counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
-    name: str = Cri.name
-    lacks: str = Cri.lacks
+    lacks = "what the format behind the prefix does not; lines of the container's other stream"
+    fields: Mapping[str, str] = {}
 
-    def __post_init__(self) -> None:
-        self.unit, self.fields = self.inner.unit, self.inner.fields
-        self._plain = re.compile(rb"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) " + self.stream + rb" F ")
+    def __init__(self, inner: LineFormat, stream: bytes = b"stdout") -> None:
+        self.inner, self.stream = inner, stream
 
     def claim(self, head: Head, reading: Reading) -> Claim:
-        """As the format's own."""
-        return FORMAT.claim(head, reading)
+        """Lines with the prefix, and exactly one format that claims what is behind it."""
+        if not any(map(_PREFIX.match, head.lines())):
+            return Claim(False, "no line begins with a time, a stream and F or P")
+        why = ""
+        for stream in _STREAMS:
+            inner = _inside(head, stream)
+            claims = _claims(inner, reading) if inner.data else {}
+            if len(claims) == 1:
+                format, claim = next(iter(claims.values()))
+                reader = claim.reader or format
+                if isinstance(reader, LineFormat):
+                    return _claimed(format, reader, claim, stream)
+                why = why or f"behind the prefix is {format.name}, which is not read line by line"
+            several = f"could be any of {', '.join(claims)}" if claims else None
+            why = why or several or "no format claims what is behind the prefix"
+        return Claim(False, why)
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """Read all lines, a chunk for each block; one whose last part is not in the block waits for the next, with all behind it."""
@@ -158,7 +144,7 @@ class CriLines:
 
     def _chunk(self, data: bytes, reading: Reading, last: bool) -> tuple[Chunk, bytes]:
         """The chunk of whole lines, and what has to wait."""
-        plain, prefixes = self._plain.subn(b"", data)
+        plain, prefixes = _plain_prefix(self.stream).subn(b"", data)
         n = newlines(data)
         if prefixes == n and data.endswith(b"\n"):
             return self.inner.read_lines(plain, reading, False), b""
@@ -211,4 +197,4 @@ def broken_off(chunk: Chunk, cut: Damage) -> Chunk:
     return replace(chunk, faults=faults, lines=replace(chunk.lines, rejected=dict(sorted(rejected.items()))))
 
 
-FORMAT = Cri()
+FORMAT = Cri(JSON_LINES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from edgeroi.logs.checked import Columns, columns_of
-from edgeroi.logs.format import Chunk, Claim, Head
+from edgeroi.logs.format import Chunk, Claim, Counted, Head
 from edgeroi.logs.lines import is_utf16, object_of
 from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
@@ -54,7 +54,7 @@ class Jsonl:
 
     name = "jsonl"
     unit = "latency_ms, ms"
-    counted: Literal["lines"] = "lines"
+    counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
     lacks = "what its columns do not say; a log in columns of its own is read by --map"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
