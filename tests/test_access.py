@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeroi.census import partial_of
 from edgeroi.engines.local import read_logs
 from edgeroi.errors import EdgeroiError
 from edgeroi.logs.alb import GRAMMAR as ALB
 from edgeroi.logs.cloudfront import TODAY
 from edgeroi.logs.format import Head, NoLog, detect, formats
 from edgeroi.logs.nginx import GRAMMARS as NGINX
-from edgeroi.logs.nginx import single_ms, sums_ms
+from edgeroi.logs.nginx import JUDGE, single_ms, sums_ms
+from edgeroi.logs.objects import from_lines, from_lines_together
 from edgeroi.logs.reading import reading
 from edgeroi.logs.textlines import read_text
 from edgeroi.workload import Profile, Sum
@@ -668,3 +670,20 @@ def test_mutations_of_good_lines_are_judged_as_a_second_reader_judges_them():
 
 def differences(lines: list[str], rejected: set[int], expected: dict[int, object]) -> list[str]:
     return [lines[n - 1] for n in range(1, len(lines) + 1) if (n in rejected) == (n in expected)][:5]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"map": ["workload=path", "user_id=who"]}, {"require": ["request_id"]}], ids=["plain", "mapped", "required"]
+)
+def test_records_checked_together_are_judged_as_one_by_one(more):
+    """Rows of every kind: what the quick way says of them, the exact way says too."""
+    rng = np.random.default_rng(7)
+    odd = [{"status": "999x"}, {"request_time": "-"}, {"request_time": "-1"}, {"status": "499", "request_time": "0.000"}, {"msec": "soon"},
+           {"who": "dana"}, {"upstream_header_time": "x"}, {"status": 200.5}, {"request_id": "r"}, {"request_time": None}]  # fmt: skip
+    rows = [JSON_ROW | (odd[int(rng.integers(0, len(odd)))] if rng.random() < 0.4 else {}) for _ in range(300)]
+    text = "\n".join(json.dumps(row) if n % 37 else "{" for n, row in enumerate(rows)).encode()
+    how = reading(**more)
+    for chunk in (text, text + b"\n", text[:-9]):
+        quick, exact = from_lines_together(chunk, how, JUDGE), from_lines(chunk, how, JUDGE)
+        assert (quick.lines, quick.faults) == (exact.lines, exact.faults)
+        assert partial_of(quick.batch, how.by) == partial_of(exact.batch, how.by)

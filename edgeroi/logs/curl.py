@@ -20,7 +20,7 @@ from edgeroi.logs.access import claim_of_json, host_and_target, path_of_target, 
 from edgeroi.logs.columns import Row, take_rows
 from edgeroi.logs.delimited import Cells, Judge, peeked, rows, typed_column
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
-from edgeroi.logs.objects import from_lines, known, seen
+from edgeroi.logs.objects import from_lines_together, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.table import header_of, separator_of
@@ -94,7 +94,7 @@ class CurlJson:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
-        return seen(from_lines(chunk, reading, JUDGE), reading, "client")
+        return seen(from_lines_together(chunk, reading, JUDGE), reading, "client")
 
 
 def _separator(line: bytes) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from edgeroi.logs.access import claim_of_json, first_told, path_of_target, text_of, value
 from edgeroi.logs.columns import Values
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
-from edgeroi.logs.objects import from_lines, known, seen
+from edgeroi.logs.objects import from_lines_together, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.textlines import (
@@ -126,7 +126,7 @@ class Envoy:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Lines of JSON; for lines of text the claim names another reader."""
-        return seen(from_lines(chunk, reading, JUDGE), reading, SEEN_FROM)
+        return seen(from_lines_together(chunk, reading, JUDGE), reading, SEEN_FROM)
 
 
 # ---- JSON ------------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import numpy as np
 
 from edgeroi.logs.access import UNKNOWN, claim_of_json, first_told, path_of_target, streamed, text_of, value
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
-from edgeroi.logs.objects import from_lines, known, seen
+from edgeroi.logs.objects import from_lines_together, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Skip, instant_of
 from edgeroi.logs.textlines import (
@@ -164,7 +164,7 @@ class Nginx:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Lines of JSON; for lines of text the claim names another reader."""
-        return seen(from_lines(chunk, reading, JUDGE), reading, SEEN_FROM)
+        return seen(from_lines_together(chunk, reading, JUDGE), reading, SEEN_FROM)
 
 
 def _swapped(grammar: Grammar, head: Head) -> str | None:
