@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +15,10 @@ from edgeroi.engines.local import read_logs
 from edgeroi.errors import EdgeroiError
 from edgeroi.judging import judge_files
 from edgeroi.linting import lint_files
+from edgeroi.logs.format import Chunk
 from edgeroi.logs.mapping import read, reading_of
+from edgeroi.logs.rules import ruled
+from edgeroi.request import Batch, Labels, LineCount
 from edgeroi.workload import Profile
 from tests.judged import TODAY
 
@@ -181,6 +185,14 @@ def test_a_data_frame_knows_rules_too(mapped):
     mapping = mapped("rules: {placement: [{host: edge, is: edge}], skip: [{host: ^b$}]}")
     profile = edgeroi.profile(frame, mapping=mapping)
     assert requests(profile) == {(None, "edge"): 1, (None, None): 1}
+
+
+def test_a_format_s_hidden_columns_stay_and_what_only_rules_look_at_goes(mapped):
+    how = reading_of(mapped("rules: {placement: [{zone: ^eu, is: edge}]}"))
+    labels = {"field:zone": Labels.of(["eu", "us"], 2), "span_kind": Labels.of(["client", "server"], 2)}
+    chunk = ruled(Chunk(LineCount(2, 0, 2), Batch(2, np.zeros(2, bool), {}, labels)), how)
+    assert set(chunk.batch.labels) == {"placement", "span_kind"}
+    assert chunk.batch.labels["placement"].codes.tolist() == [0, -1]
 
 
 def test_rules_do_not_reach_into_a_saved_profile(tmp_path, mapped):

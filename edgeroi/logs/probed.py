@@ -24,6 +24,7 @@ class Probed:
     unit = "latency_ms from the intended send, ms"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "what the probe did not ask for or the answers did not say: cost, and tokens where no usage was sent"
     fields: Mapping[str, str] = JSONL.fields
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -65,7 +65,7 @@ def found(pattern: str, text: str) -> str | None:
 
 
 def ruled(chunk: Chunk, reading: Reading) -> Chunk:
-    """The chunk with what the rules say of its requests; a label that is not grouped by is left out."""
+    """The chunk with what the rules say of its requests; labels that only rules look at are left out, a format's hidden ones stay."""
     if not reading.rules:
         return chunk
     if chunk.partial is not None:
@@ -73,7 +73,8 @@ def ruled(chunk: Chunk, reading: Reading) -> Chunk:
     if chunk.batch is None or not chunk.batch.n:
         return chunk
     decided, skipped = _decided(chunk.batch, reading)
-    batch = replace(chunk.batch, labels={column: labels for column, labels in decided.items() if column in reading.by})
+    hidden = chunk.batch.labels.keys() - set(reading.kept)
+    batch = replace(chunk.batch, labels={column: labels for column, labels in decided.items() if column in hidden or column in reading.by})
     gone = int(np.count_nonzero(skipped))
     return replace(chunk, batch=batch) if not gone else _without(replace(chunk, batch=batch), skipped, gone)
 
