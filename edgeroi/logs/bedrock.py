@@ -138,4 +138,5 @@ FORMAT = Export(
     seen_from="server",
     refused=refused,
     shown=("schemaType", "timestamp", "region", "requestId", "operation", "modelId", "errorCode"),
+    lacks="latency, where the logged body does not hold it; cost; the way to the service",
 )

@@ -141,4 +141,5 @@ FORMAT = Export(
     pages=("result",),
     seen_from="gateway",
     refused=refused,
+    lacks="a first token; the place of the network that answered; the user's own way to the gateway; cost, but as an estimate",
 )

@@ -32,7 +32,7 @@ _FULL: Final = b"F"
 
 def _claimed(format: LineFormat | StreamFormat, reader: LineFormat, claim: Claim, stream: bytes) -> Claim:
     unit, name = claim.unit or format.unit, f"cri {claim.format or format.name}"
-    return Claim(True, f"{stream.decode()} lines of a container: {claim.why}", unit, name, Cri(reader, stream))
+    return Claim(True, f"{stream.decode()} lines of a container: {claim.why}", unit, name, reader=Cri(reader, stream))
 
 
 @lru_cache(maxsize=2)

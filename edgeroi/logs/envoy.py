@@ -122,7 +122,7 @@ class Envoy:
             return Claim(False, "no line as Envoy's default format has them")
         missing = unmet(grammar, reading)
         why = missing or f"lines as {grammar.name} has them"
-        return Claim(missing is None, why, unit_of(self.unit, reading), grammar.name, TextLines.of(self, grammar))
+        return Claim(missing is None, why, unit_of(self.unit, reading), grammar.name, reader=TextLines.of(self, grammar))
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Lines of JSON; for lines of text the claim names another reader."""

@@ -83,6 +83,7 @@ class Export:
     shown: tuple[str, ...] = ()
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks: str = ""
 
     def claim(self, head: Head, reading: Reading) -> Claim:
         """A file of which one of the first records is the tool's, unless the user says where latency is.

@@ -129,4 +129,5 @@ FORMAT = Export(
     pages=("data",),
     numbers=frozenset(),
     seen_from="gateway",
+    lacks="the region; the user's own way to the proxy; cost of models it has no price for",
 )

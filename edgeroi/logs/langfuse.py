@@ -154,4 +154,5 @@ FORMAT = Export(
     numbers=frozenset(("latency", "timeToFirstToken", "totalCost", "total_cost", "promptTokens", "completionTokens")),
     seen_from="gateway",
     shown=("id", "traceId", "trace_id", "type", "startTime", "start_time", "endTime", "end_time", "level", "model"),
+    lacks="the region; the user's own way to the application; a first token of calls that were not streamed",
 )

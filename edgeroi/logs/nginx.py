@@ -160,7 +160,9 @@ class Nginx:
         missing = unmet(grammar, reading) or _swapped(grammar, head)
         if missing:
             return Claim(False, missing)
-        return Claim(True, f"lines as {grammar.name} has them", unit_of(self.unit, reading), grammar.name, TextLines.of(self, grammar))
+        return Claim(
+            True, f"lines as {grammar.name} has them", unit_of(self.unit, reading), grammar.name, reader=TextLines.of(self, grammar)
+        )
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Lines of JSON; for lines of text the claim names another reader."""

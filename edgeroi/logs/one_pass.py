@@ -64,13 +64,13 @@ def _kind(column: str, reading: Reading) -> str | None:
     what = COLUMNS[column]
     if what == "instant":
         return _INSTANT
-    if what not in ("label", "status", "error", "flag"):
+    if what not in ("label", "status", "error", "flag", "mark"):
         return _NUMBER
     if not looked_at(column, reading):
         return _TEXT
     if column not in (*IDENTIFIERS, "prompt"):
         return _WORD
-    return None if column in reading.by else _STATED
+    return None if column in reading.kept else _STATED
 
 
 def _unknown(kind: str, lines: int) -> Array | None:

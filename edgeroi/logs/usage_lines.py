@@ -134,4 +134,5 @@ FORMAT = Export(
     wanted="a usage object beside a duration that says its unit (duration_ms, elapsed_s)",
     refused=refused,
     unit_of=unit_of,
+    lacks="whatever its writer did not write, the unit of a duration whose name says none above all; whether its time is the start",
 )
