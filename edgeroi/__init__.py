@@ -20,11 +20,13 @@ A line of this map imports only lines below it; the core knows no file, network,
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             economics                                   premium, value, net, low and high, break-evens
+            hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
             probe_plan                                  what a probe is to do
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
+            policy                                      split, route, fallback, hedge, cascade as algebra on distributions
             latency                                     distributions of ms and their algebra
             cost                                        every dollar with its kind, quantity, rate and source
             prices                                      dated rates, the book

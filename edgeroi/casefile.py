@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from edgeroi.cost import Capacity
@@ -16,8 +17,9 @@ from edgeroi.economics import Books, Stakes, net_of
 from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
 from edgeroi.estimate import Range
 from edgeroi.histogram import LatencyHistogram
+from edgeroi.hybrid import Part, Plan, hybrid
 from edgeroi.latency import TOLD_SHARE, Latency, over_days, same_mix
-from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family, policy_name
+from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family
 from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
 from edgeroi.stats import order_statistic_ranks
@@ -101,7 +103,7 @@ def _rows(profile: Profile, where: Mapping[str, tuple[str, ...]]) -> Tally:
 
 def _uncovered(scenario: Scenario, profile: Profile) -> tuple[tuple[str, int], ...]:
     """Workloads with rows at the edge that no ``runs_on`` at the edge covers, with their requests."""
-    covered = {name for name, w in scenario.workloads.items() if w.runs_on and w.options[w.runs_on].placement in EDGE}
+    covered = {name for name, w in scenario.workloads.items() if w.runs_on and scenario.uses_edge(w.options[w.runs_on])}
     seen: dict[str, int] = {}
     for group in profile.groups:
         if group.key["placement"] in EDGE and group.key["workload"] not in covered:
@@ -303,7 +305,8 @@ class _Gathering:
         if rows is not None and self.scenario.sampling != "tail" and (sample := _sample(rows, measure)).n:
             measured = as_many_as_days(Latency.of(sample, rows.error_ratio or 0.0), rows, measure)
             network = rows.network.quantile(0.5) if rows.network.n >= TOLD_SHARE * rows.latency.n else None
-            return Timing(measured, leg=self._outer_leg(option), basis="measured", network_ms=network)
+            failing = Latency.of(rows.failure, 0.0) if rows.failure.n else None
+            return Timing(measured, leg=self._outer_leg(option), basis="measured", network_ms=network, failing=failing)
         return self._stated(option, measure)
 
     def _outer_leg(self, option: OptionSpec) -> Leg | None:
@@ -366,7 +369,7 @@ class _Gathering:
         tariff, unpriced, notes = self._tariff(spec)
         common = Option(
             spec.name,
-            spec.placement or "policy",
+            _placement_of(spec),
             spec.model_name,
             spec.region,
             tariff,
@@ -375,7 +378,6 @@ class _Gathering:
             assume=spec.assume,
             quality=self._quality(spec),
             origin_calls=spec.origin_calls or (self.spec.origin_calls if spec.placement in EDGE else None),
-            policy=policy_name(spec),
             place=spec.place or self.spec.place,
             notes=notes,
         )
@@ -387,8 +389,6 @@ class _Gathering:
         return spec.quality if measured is None else Range.point(measured, f"options.{spec.name}.quality", "measured")
 
     def _timed(self, option: Option, spec: OptionSpec) -> Option:
-        if spec.policy:
-            return replace(option, unknown_latency="policies are not evaluated by this version")
         rows = self.option_rows(spec)
         measured = rows is not None and rows.latency.n > 0 and self.scenario.sampling != "tail"
         e2e, ttft = self.timing(spec, "latency"), self.timing(spec, "ttft")
@@ -472,17 +472,44 @@ class _Gathering:
         rate = Rate(decimal_of(cost), "request", "the log's own cost, mean of a request", basis="measured")
         return Price("logged", reference or spec.name, request=rate, basis="measured").noting(f"{unknown}: the log's own cost is used")
 
+    # ---- policies ----
+
+    @cached_property
+    def plain(self) -> Mapping[str, OptionSpec]:
+        """The options that serve requests themselves: the workload's own, and those its policies are made of."""
+        own = {name: spec for name, spec in self.spec.options.items() if spec.policy is None}
+        reached = {part.name: part for spec in self.spec.options.values() for part in self.scenario.parts(spec)}
+        return {**reached, **own}
+
+    def served(self, leaves: Mapping[str, Option]) -> Mapping[str, Option]:
+        """The workload's options in their order, policies put together from the leaves."""
+        return {
+            name: leaves[name] if spec.policy is None else hybrid(self._plan(spec, leaves), self.spec.baseline, spec.assume, spec.place)
+            for name, spec in self.spec.options.items()
+        }
+
+    def _plan(self, spec: OptionSpec, leaves: Mapping[str, Option]) -> Plan:
+        assert spec.policy is not None
+        parts = tuple(Part(self._serving(name, leaves)) for name in spec.policy.parts)
+        return Plan.of(spec.name, spec.policy, parts)
+
+    def _serving(self, name: str, leaves: Mapping[str, Option]) -> Option | Plan:
+        spec = self.plain.get(name) or self.scenario.options[name]
+        return leaves[name] if spec.policy is None else self._plan(spec, leaves)
+
     # ---- the case ----
 
     def case(self) -> Case:
         """The workload, ready to be judged."""
         traffic, unknown = self.traffic()
-        options: Mapping[str, Option] = {name: self.option(spec) for name, spec in self.spec.options.items()}
+        leaves: Mapping[str, Option] = {name: self.option(spec) for name, spec in self.plain.items()}
+        options = self.served(leaves)
         baseline = options[self.spec.baseline]
         judge = self._judge(options)
         stakes = self._stakes(traffic, judge, options)
         name = self._candidate(options, baseline, stakes, unknown)
-        options, doubts = self._comparable(options, baseline.name, name, judge)
+        leaves, doubts = self._comparable(leaves, options[name], judge)
+        options = self.served(leaves)
         books = Books(stakes, options[baseline.name], options[name])
         return Case(
             self.scenario.name,
@@ -528,15 +555,8 @@ class _Gathering:
     def _candidate(self, options: Mapping[str, Option], baseline: Option, stakes: Stakes, unknown: str | None) -> str:
         """What the change proposes; where it proposes nothing, the best edge, or the best other option."""
         if self.spec.runs_on and self.spec.runs_on != baseline.name:
-            if options[self.spec.runs_on].policy:
-                raise EdgeroiError(
-                    f"{self.spec.runs_on} is a policy, and this version does not evaluate policies yet",
-                    place=self.scenario.place(f"workloads.{self.spec.name}.runs_on"),
-                    key="runs_on",
-                    fix="name one of the options it is made of",
-                )
             return self.spec.runs_on
-        others = [name for name, option in options.items() if name != baseline.name and not option.policy]
+        others = [name for name in options if name != baseline.name]
         if not others:
             said = f"workload {self.spec.name!r} has nothing to compare {baseline.name!r} with"
             raise EdgeroiError(said, place=self.spec.place, fix="name a second option")
@@ -548,27 +568,41 @@ class _Gathering:
 
         return max(edges, key=net)
 
-    def _comparable(
-        self, options: Mapping[str, Option], baseline: str, candidate: str, judge: Judged
-    ) -> tuple[Mapping[str, Option], tuple[str, ...]]:
-        """Two measured samples brought to one mix, and why they should still not be held against each other."""
-        before, after = (self.option_rows(self.spec.options[name]) for name in (baseline, candidate))
-        if before is None or after is None or not (options[baseline].measured and options[candidate].measured):
-            return options, ()
-        sides = ((self.spec.options[baseline], before), (self.spec.options[candidate], after))
+    def _comparable(self, leaves: Mapping[str, Option], candidate: Option, judge: Judged) -> tuple[Mapping[str, Option], tuple[str, ...]]:
+        """Measured samples brought to one mix, and why they should still not be held against each other.
+
+        Of a policy each part's sample is held against the baseline's; two that both need another mix are too much.
+        """
+        doubts: list[str] = []
+        moved = leaves
+        for name in dict.fromkeys(option.name for option in candidate.parts or (candidate,)):
+            found, why = self._comparable_pair(leaves, name, judge)
+            doubts += why
+            if found is not leaves and moved is not leaves:
+                doubts.append("the samples of several parts differ in mix from the baseline's")
+            moved = found if found is not leaves else moved
+        return moved, tuple(dict.fromkeys(doubts))
+
+    def _comparable_pair(self, leaves: Mapping[str, Option], candidate: str, judge: Judged) -> tuple[Mapping[str, Option], tuple[str, ...]]:
+        baseline = self.spec.baseline
+        if baseline not in leaves or candidate == baseline:
+            return leaves, ()
+        before, after = (self.option_rows(self.plain[name]) for name in (baseline, candidate))
+        if before is None or after is None or not (leaves[baseline].measured and leaves[candidate].measured):
+            return leaves, ()
+        sides = ((self.plain[baseline], before), (self.plain[candidate], after))
         doubts = list(dict.fromkeys(why for option, rows in sides if (why := _too_few(option, rows) or self._unseen(option, rows))))
         measure: Measure = "ttft" if judge == "ttft" else "latency"
         one, two, mix = same_mix(before, after, measure)
         if not mix.comparable:
-            return options, (*doubts, mix.notes[-1])
+            return leaves, (*doubts, mix.notes[-1])
         if mix.reweighted:
-            options = {
-                **options,
-                baseline: _resampled(options[baseline], judge, one),
-                candidate: _resampled(options[candidate], judge, two),
-            }
+            resampled = {baseline: _resampled(leaves[baseline], judge, one), candidate: _resampled(leaves[candidate], judge, two)}
+            leaves = {**leaves, **resampled}
         said = mix.notes if mix.reweighted else ()
-        return {**options, candidate: replace(options[candidate], notes=(*options[candidate].notes, *said))}, tuple(doubts)
+        if said:
+            leaves = {**leaves, candidate: replace(leaves[candidate], notes=(*leaves[candidate].notes, *said))}
+        return leaves, tuple(doubts)
 
     def _cheapest_same_model(self, books: Books, unknown: str | None) -> tuple[str, float] | None:
         """The cheapest row of the book that serves the candidate's model off the edge, and what it costs less.
@@ -601,9 +635,15 @@ class _Gathering:
         return max(found.items(), key=lambda row: row[1], default=None)
 
     def _notes(self, options: Mapping[str, Option]) -> tuple[str, ...]:
-        legs = (leg.note for spec in self.spec.options.values() if spec.policy is None and (leg := self.leg(spec)))
-        own = (f"{name}: {note}" for name, option in options.items() for note in (*option.notes, *_notes_on_latency(option)))
+        legs = (leg.note for spec in self.plain.values() if (leg := self.leg(spec)))
+        everyone = {part.name: part for option in options.values() for part in (option, *option.parts)}
+        own = (f"{name}: {note}" for name, option in everyone.items() for note in (*option.notes, *_notes_on_latency(option)))
         return tuple(dict.fromkeys(note for note in (*legs, *own) if note and note not in ("stated", "on the device")))
+
+
+def _placement_of(spec: OptionSpec) -> str:
+    assert spec.placement is not None, "a policy is put together from its parts"
+    return spec.placement
 
 
 def _too_few(option: OptionSpec, rows: Tally) -> str | None:
@@ -614,7 +654,8 @@ def _too_few(option: OptionSpec, rows: Tally) -> str | None:
 
 
 def _notes_on_latency(option: Option) -> tuple[str, ...]:
-    return tuple(note for timing in (option.e2e, option.ttft) if timing and timing.sample for note in timing.sample.notes)
+    timings = (timing for timing in (option.e2e, option.ttft) if isinstance(timing, Timing))
+    return tuple(note for timing in timings if timing.sample for note in timing.sample.notes)
 
 
 def as_many_as_days(latency: Latency, rows: Tally, measure: Measure) -> Latency:
@@ -632,7 +673,7 @@ def _sample(rows: Tally, measure: Measure) -> LatencyHistogram:
 
 def _resampled(option: Option, judge: Judged, latency: Latency) -> Option:
     timing = option.timing(judge)
-    assert timing is not None
+    assert isinstance(timing, Timing)
     mixed = replace(timing, sample=latency)
     return replace(option, ttft=mixed) if judge == "ttft" else replace(option, e2e=mixed)
 

@@ -14,6 +14,7 @@ from typing import Literal
 from edgeroi.cost import Cost, combined, total
 from edgeroi.economics import Books
 from edgeroi.errors import Place
+from edgeroi.option import Tariff
 from edgeroi.prices import Unpriced, concerns
 from edgeroi.spec import GateLimits, Waiver
 from edgeroi.verdict import Case, Decision, deadline_name, dollars, has_value, needs_of, signed
@@ -172,8 +173,9 @@ def _baseline_usd(books: Books) -> float:
 
 
 def _stale(case: Case, today: date) -> Iterator[Finding]:
-    for option in (case.books.baseline, case.books.candidate):
-        if option.tariff is None:
+    sides = {part.name: part for side in (case.books.baseline, case.books.candidate) for part in (side.parts or (side,))}
+    for option in sides.values():
+        if not isinstance(option.tariff, Tariff):
             continue
         for concern in concerns(option.tariff.price, today):
             if concern.rule == "stale-price":

@@ -64,6 +64,20 @@ class Latency:
         return _of_atoms(np.array([ms]), np.ones(1), failure_ratio=failure_ratio, basis=basis, notes=notes)
 
     @classmethod
+    def from_atoms(
+        cls,
+        values_ms: Floats,
+        weights: Floats,
+        *,
+        failure_ratio: float = 0.0,
+        n: int | None = None,
+        basis: Basis = "assumed",
+        notes: tuple[str, ...] = (),
+    ) -> Latency:
+        """Atoms in any order, equal ones more than once: what a policy's courses come to."""
+        return _of_atoms(values_ms, weights, failure_ratio=failure_ratio, n=n, basis=basis, notes=notes)
+
+    @classmethod
     def of(cls, sample: LatencyHistogram, failure_ratio: float, basis: Basis = "measured", notes: tuple[str, ...] = ()) -> Latency:
         """The distribution of a sample of successes; its least and its greatest are exact, so is its mean.
 

@@ -70,8 +70,8 @@ class Case:
 
     @cached_property
     def all_books(self) -> Mapping[str, Books]:
-        """Every option but the baseline and the unevaluated, against the baseline."""
-        return {name: self.against_baseline(name) for name, option in self.options.items() if name != self.baseline and not option.policy}
+        """Every option but the baseline, against the baseline."""
+        return {name: self.against_baseline(name) for name in self.options if name != self.baseline}
 
     @property
     def missing_price(self) -> str | None:
@@ -158,12 +158,22 @@ def meets_deadline(latency: Latency | None, p: float, limit_ms: float) -> Meets:
 
 
 def keeps_data(option: Option, residency: str) -> bool:
-    """Whether the data stays: on the device, on the site (edge or device), or in the region that is named."""
+    """Whether the data stays: on the device, on the site (edge or device), or in the region that is named; of a policy in every part."""
+    if option.parts:
+        return all(keeps_data(part, residency) for part in option.parts)
     if residency in ("device",):
         return option.placement == "device"
     if residency in ("site", "edge"):
         return option.at_edge
     return option.placement == "device" or (option.region or "").startswith(residency)
+
+
+def works_offline(option: Option) -> bool:
+    """Whether it answers without a network: at the edge; a fallback or a hedge where any part does, other policies where all do."""
+    if not option.parts:
+        return option.at_edge
+    found = (works_offline(part) for part in option.parts)
+    return any(found) if option.policy in ("fallback", "hedge") else all(found)
 
 
 def needs_of(case: Case, option: Option) -> Mapping[str, Meets]:
@@ -172,7 +182,7 @@ def needs_of(case: Case, option: Option) -> Mapping[str, Meets]:
     if case.needs.residency:
         found["residency"] = "meets" if keeps_data(option, case.needs.residency) else "misses"
     if case.needs.offline:
-        found["offline"] = "meets" if option.at_edge else "misses"
+        found["offline"] = "meets" if works_offline(option) else "misses"
     for p, limit in case.needs.deadline:
         met = meets_deadline(case.books.latency_of(option), p, limit.likely)
         found[deadline_name(p, limit)] = "unknown" if met == "meets" and _hopeful(option) else met
@@ -208,7 +218,7 @@ def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
     """``(need, verdict, reason)`` where a stated need settles the case."""
     candidate, baseline = needs_of(case, case.books.candidate), needs_of(case, case.books.baseline)
     for need, met in candidate.items():
-        if all(needs_of(case, option)[need] == "misses" for option in case.options.values() if not option.policy):
+        if all(needs_of(case, option)[need] == "misses" for option in case.options.values()):
             return need, "impossible", f"no option meets {need}"
         if met == "misses":
             return need, "not_worth_it", f"{case.candidate} misses {need}"
@@ -253,7 +263,6 @@ def _need_step(case: Case, question: str, needs: tuple[str, ...], absent: str) -
     said = [
         f"{name}: {', '.join(f'{met} {need}{_seen(case, option, need)}' for need, met in needs_of(case, option).items() if need in asked)}"
         for name, option in case.options.items()
-        if not option.policy
     ]
     settled = None if case.missing_price else _requirement(case)
     if settled and settled[0] in asked:

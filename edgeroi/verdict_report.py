@@ -331,7 +331,7 @@ def unit_cost_table(decision: Decision) -> Table:
 
 def _lines(books: Books, option: Option) -> tuple[CostLine, ...]:
     try:
-        return books.cost_of(option).lines if not option.policy else ()
+        return books.cost_of(option).lines
     except Unpriced:
         return ()
 
