@@ -19,6 +19,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
+            assembly                                    policies put together, each part as it serves its own requests
+            tuning                                      the best setting of a policy, with its curve
             economics                                   premium, value, net, low and high, break-evens
             hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
@@ -34,6 +36,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             workload                                    partial profiles that add up
             trust · pairs                               whether a run was sent on time · differences pair by pair
             request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
+            cuts                                        requests told apart by what a rule asks
+            request                                     canonical columns of one call, line accounting
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
             stats                                       order statistics, intervals
             units                                       quantities that carry their units

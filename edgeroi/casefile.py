@@ -6,18 +6,19 @@ candidate is its best case: the baseline's own requests with the whole network p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from edgeroi.assembly import Among, Assembly, Rules, asked_of_columns, policies_of
 from edgeroi.cost import Capacity
+from edgeroi.cuts import Cut
 from edgeroi.economics import Books, Stakes, net_of
 from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
 from edgeroi.estimate import Range
 from edgeroi.histogram import LatencyHistogram
-from edgeroi.hybrid import Part, Plan, hybrid
 from edgeroi.latency import TOLD_SHARE, Latency, over_days, same_mix
 from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family
 from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
@@ -29,7 +30,7 @@ from edgeroi.workload import HOURS_PER_MONTH, LEAST_HOURS, Group, Profile, SeenF
 if TYPE_CHECKING:
     from edgeroi.pricebooks.round_trips import RoundTrips
 
-ReadLog = Callable[[LogRef, tuple[str, ...]], Profile]
+ReadLog = Callable[[LogRef, tuple[str, ...], tuple[Cut, ...]], Profile]
 Measure = Literal["latency", "ttft"]
 
 #: Where a cloud option is taken to stand when neither scenario nor log says.
@@ -67,17 +68,18 @@ class Casefile:
 
 def gather(scenario: Scenario, sources: Sources) -> Casefile:
     """Read and look up everything the scenario refers to."""
-    by = _columns(scenario)
+    by, cuts = _columns(scenario)
     read: list[tuple[LogRef, Profile]] = []
 
     def profile(log: LogRef) -> Profile:
         found = next((known for ref, known in read if _same_rows(ref, log)), None)
         if found is None:
-            found = sources.read(log, by)
+            found = sources.read(log, by, cuts)
             read.append((log, found))
         return found
 
-    gathered = tuple(_Gathering(scenario, workload, sources, profile).case() for workload in scenario.workloads.values())
+    rules = Rules({cut.column: cut for cut in cuts})
+    gathered = tuple(_Gathering(scenario, workload, sources, profile, rules).case() for workload in scenario.workloads.values())
     common = profile(scenario.log) if scenario.log else None
     uncovered = _uncovered(scenario, common) if common else ()
     profiles = tuple(found for _, found in read)
@@ -88,17 +90,15 @@ def _same_rows(one: LogRef, two: LogRef) -> bool:
     return replace(one, where={}, place=None) == replace(two, where={}, place=None)
 
 
-def _columns(scenario: Scenario) -> tuple[str, ...]:
+def _columns(scenario: Scenario) -> tuple[tuple[str, ...], tuple[Cut, ...]]:
+    """The columns every log is grouped by, and those it is grouped by only as far as a policy asks."""
     logs = [scenario.log, *(w.log for w in scenario.workloads.values())]
     logs += [option.log for w in scenario.workloads.values() for option in w.options.values()]
     asked = [column for log in logs if log for column in log.where]
     asked += [column for w in scenario.workloads.values() for column in w.where or ()]
-    return tuple(dict.fromkeys((*GROUPED_BY, *asked)))
-
-
-def _rows(profile: Profile, where: Mapping[str, tuple[str, ...]]) -> Tally:
-    kept = (group.tally for group in profile.groups if all(group.key[column] in values for column, values in where.items()))
-    return sum_tallies(kept)
+    by = tuple(dict.fromkeys((*GROUPED_BY, *asked)))
+    few, cuts = asked_of_columns(policies_of(scenario, scenario.workloads.values()), by)
+    return (*by, *few), cuts
 
 
 def _uncovered(scenario: Scenario, profile: Profile) -> tuple[tuple[str, int], ...]:
@@ -153,6 +153,8 @@ class _Gathering:
     spec: WorkloadSpec
     sources: Sources
     profile: Callable[[LogRef], Profile]
+    rules: Rules
+    among: Among | None = None
 
     # ---- the log ----
 
@@ -165,13 +167,18 @@ class _Gathering:
         """Which rows of the common log are this workload's."""
         return self.spec.where if self.spec.where is not None else {"workload": (self.spec.name,)}
 
-    def rows(self, extra: Mapping[str, tuple[str, ...]] | None = None) -> Tally | None:
+    def groups(self, log: LogRef, where: Mapping[str, tuple[str, ...]]) -> tuple[Group, ...]:
+        """The groups of a log whose columns have one of the values, among those at hand."""
+        found = (group for group in self.profile(log).groups if all(group.key[column] in values for column, values in where.items()))
+        return tuple(group for group in found if self.among is None or self.among(group))
+
+    def rows(self) -> Tally | None:
         """The workload's rows of the common log; ``None`` without one. Raises where the log holds other workloads only."""
         if self.log is None:
             return None
         profile = self.profile(self.log)
-        found = _rows(profile, {**self._workload_filter(profile), **self.log.where, **(extra or {})})
-        if not found.requests and not extra:
+        found = sum_tallies(group.tally for group in self.groups(self.log, {**self._workload_filter(profile), **self.log.where}))
+        if not found.requests and self.among is None:
             known = sorted({group.key["workload"] for group in profile.groups} - {None}, key=str)
             names = [str(name) for name in known]
             raise EdgeroiError(
@@ -194,23 +201,24 @@ class _Gathering:
 
     def option_rows(self, option: OptionSpec) -> Tally | None:
         """The requests that were measured at an option; ``None`` where none were."""
-        if option.log:
-            profile = self.profile(option.log)
-            told = {group.key["workload"] for group in profile.groups}
-            own = self.own_rows if self.spec.name in told or self.spec.where is not None else {}
-            found = _rows(profile, {**own, **option.log.where})
-        elif self.log is not None and option.policy is None:
-            found = self._common_rows(option)
-        else:
-            return None
-        return found if found.requests else None
+        groups = self._groups_at(option)
+        found = sum_tallies(group.tally for group in groups) if groups else None
+        return found if found and found.requests else None
 
-    def _common_rows(self, option: OptionSpec) -> Tally:
-        """Rows of the common log by placement; those that say none, or a model no option names, belong to the baseline."""
+    def _groups_at(self, option: OptionSpec) -> tuple[Group, ...] | None:
+        """The groups of requests that were measured at an option; ``None`` where no log could tell."""
+        if option.log:
+            told = {group.key["workload"] for group in self.profile(option.log).groups}
+            own = self.own_rows if self.spec.name in told or self.spec.where is not None else {}
+            return self.groups(option.log, {**own, **option.log.where})
+        if self.log is not None and option.policy is None:
+            return self._common_groups(option)
+        return None
+
+    def _common_groups(self, option: OptionSpec) -> tuple[Group, ...]:
+        """Groups of the common log by placement; those that say none, or a model no option names, belong to the baseline."""
         assert self.log is not None
-        profile = self.profile(self.log)
-        filters = {**self._workload_filter(profile), **self.log.where}
-        groups = [group for group in profile.groups if all(group.key[column] in values for column, values in filters.items())]
+        groups = self.groups(self.log, {**self._workload_filter(self.profile(self.log)), **self.log.where})
         here = [g for g in groups if g.key["placement"] == option.placement]
         is_baseline = option.name == self.spec.baseline
         if is_baseline and option.placement not in EDGE:
@@ -219,7 +227,7 @@ class _Gathering:
         if rivals:
             named = [g for g in here if g.key["model"] and option.model and family(g.key["model"]) == family(option.model)]
             here = named or (here if is_baseline else [])
-        return sum_tallies(group.tally for group in here)
+        return tuple(here)
 
     # ---- traffic ----
 
@@ -227,12 +235,15 @@ class _Gathering:
         """Volume and tokens, and why the volume is unknown where it is."""
         rows = self.rows()
         requests, unknown = self._requests(rows)
+        return replace(self._traffic_of(rows or self._any_option_rows()), requests=requests), unknown
+
+    def _traffic_of(self, rows: Tally | None) -> Traffic:
+        """The tokens of these requests, measured before stated; their volume is told elsewhere."""
         stated = self.spec.tokens
         tokens = {"input": stated.input, "output": stated.output, "cached": stated.cached, "cache_write": stated.cache_write}
         columns = {"input": "input_tokens", "output": "output_tokens", "cached": "cached_tokens", "cache_write": "cache_write_tokens"}
-        measured = rows or self._any_option_rows()
-        told = {part: self._tokens(measured, columns[part], tokens[part]) for part in tokens}
-        return Traffic(requests, told["input"], told["output"], told["cached"], told["cache_write"]), unknown
+        told = {part: self._tokens(rows, columns[part], tokens[part]) for part in tokens}
+        return Traffic(Range.point(0.0), told["input"], told["output"], told["cached"], told["cache_write"])
 
     def _any_option_rows(self) -> Tally | None:
         """Requests measured at an option, the baseline's first: all options are asked the same."""
@@ -483,19 +494,32 @@ class _Gathering:
 
     def served(self, leaves: Mapping[str, Option]) -> Mapping[str, Option]:
         """The workload's options in their order, policies put together from the leaves."""
-        return {
-            name: leaves[name] if spec.policy is None else hybrid(self._plan(spec, leaves), self.spec.baseline, spec.assume, spec.place)
-            for name, spec in self.spec.options.items()
-        }
+        return Assembly(self, leaves, self.rules).served(self.spec.options, self.spec.baseline)
 
-    def _plan(self, spec: OptionSpec, leaves: Mapping[str, Option]) -> Plan:
-        assert spec.policy is not None
-        parts = tuple(Part(self._serving(name, leaves)) for name in spec.policy.parts)
-        return Plan.of(spec.name, spec.policy, parts)
+    def named(self, name: str) -> OptionSpec:
+        """An option of the workload or the scenario."""
+        return self.spec.options.get(name) or self.scenario.options[name]
 
-    def _serving(self, name: str, leaves: Mapping[str, Option]) -> Option | Plan:
-        spec = self.plain.get(name) or self.scenario.options[name]
-        return leaves[name] if spec.policy is None else self._plan(spec, leaves)
+    def narrowed(self, among: Among) -> _Gathering:
+        """The same workload, of its requests only those."""
+        within = self.among
+        return replace(self, among=among if within is None else lambda group: within(group) and among(group))
+
+    def measured_at(self, spec: OptionSpec) -> tuple[Group, ...]:
+        """The groups of requests that were measured at an option."""
+        return self._groups_at(spec) or ()
+
+    def asked(self) -> tuple[Group, ...]:
+        """The groups of all requests of the workload, those measured at the first option that has a log where there is no common one."""
+        if self.log is not None:
+            return self.groups(self.log, {**self._workload_filter(self.profile(self.log)), **self.log.where})
+        specs = sorted(self.plain.values(), key=lambda spec: spec.name != self.spec.baseline)
+        return next((found for spec in specs if (found := self.measured_at(spec))), ())
+
+    def tokens(self, served_by: OptionSpec | None = None) -> Traffic:
+        """The tokens of the requests at hand, of those one option served where one is named."""
+        groups = self.asked() if served_by is None else self.measured_at(served_by)
+        return self._traffic_of(sum_tallies(group.tally for group in groups))
 
     # ---- the case ----
 
@@ -508,8 +532,8 @@ class _Gathering:
         judge = self._judge(options)
         stakes = self._stakes(traffic, judge, options)
         name = self._candidate(options, baseline, stakes, unknown)
-        leaves, doubts = self._comparable(leaves, options[name], judge)
-        options = self.served(leaves)
+        compared, doubts = self._comparable(leaves, options[name], judge)
+        options = options if compared is leaves else self.served(compared)
         books = Books(stakes, options[baseline.name], options[name])
         return Case(
             self.scenario.name,
@@ -525,7 +549,7 @@ class _Gathering:
             self._cheapest_same_model(books, unknown),
             self.scenario.file,
             self.scenario.place(self.spec.name),
-            self._notes(options),
+            self._notes([option for option in options.values() if not option.policy or option.name == name]),
         )
 
     def _judge(self, options: Mapping[str, Option]) -> Judged:
@@ -634,9 +658,9 @@ class _Gathering:
                 found[row.reference] = less
         return max(found.items(), key=lambda row: row[1], default=None)
 
-    def _notes(self, options: Mapping[str, Option]) -> tuple[str, ...]:
+    def _notes(self, options: Sequence[Option]) -> tuple[str, ...]:
         legs = (leg.note for spec in self.plain.values() if (leg := self.leg(spec)))
-        everyone = {part.name: part for option in options.values() for part in (option, *option.parts)}
+        everyone = {part.name: part for option in options for part in (option, *option.parts)}
         own = (f"{name}: {note}" for name, option in everyone.items() for note in (*option.notes, *_notes_on_latency(option)))
         return tuple(dict.fromkeys(note for note in (*legs, *own) if note and note not in ("stated", "on the device")))
 

@@ -24,6 +24,8 @@ from edgeroi.spec import PLACEMENTS, Cascade, Hedge, Policy, Reason, Route, Spli
 
 #: How slow requests of two parts go together where nobody said: taken as independent, and as a driver that may be all the other way.
 UNKNOWN_CORRELATION = (0.0, 0.0, 1.0)
+#: A p99 that the correlation moves by less is within the error of the algebra.
+_FELT_OF_P99 = 0.005
 _WORLDS_KEPT = 64
 
 
@@ -37,12 +39,20 @@ class Part:
     """One part of a plan: an option as it serves the requests that are sent to it, or a plan of its own.
 
     ``traffic``: tokens of those requests where they are not like all of them; its volume is the plan's to say.
-    ``share`` of a route's requests, in which ``serves`` holds only those that match.
+    ``share`` of a route's requests, in which ``serves`` holds only those that match. ``quality``: of these answers, where it is known
+    apart from the option's. ``slot``: what its calls are counted under, where the option is asked about different requests.
     """
 
     serves: Option | Plan
     traffic: Traffic | None = None
     share: Range | None = None
+    quality: Range | None = None
+    slot: str = ""
+
+    @property
+    def counted(self) -> str:
+        """The slot of an option: its name, unless it is told apart."""
+        return self.slot or self.serves.name
 
     @property
     def leaves(self) -> tuple[Part, ...]:
@@ -55,7 +65,7 @@ class Plan:
     """A policy and its parts, in the order of ``policy.parts``; of a cascade by confidence the sure, the doubted and the next.
 
     ``escalated``: the share a cascade's confidence doubts, measured. ``correlation``: how far the slow requests of two parts are the
-    same ones. ``notes``: what its numbers rest on.
+    same ones. ``notes``: what its numbers rest on. ``by_confidence``: the same cascade at other thresholds the log tells apart.
     """
 
     name: str
@@ -64,6 +74,7 @@ class Plan:
     escalated: Range | None = None
     correlation: Range | None = None
     notes: tuple[str, ...] = ()
+    by_confidence: tuple[tuple[float, Plan], ...] = ()
 
     @classmethod
     def of(cls, name: str, policy: Policy, parts: tuple[Part, ...], escalated: Range | None = None, notes: tuple[str, ...] = ()) -> Plan:
@@ -117,7 +128,7 @@ class Plan:
         return self._known[here]
 
     def _evaluated(self, world: World) -> Answers:
-        parts = [_answers_of(part, place, self, world) for place, part in enumerate(self.parts)]
+        parts = [_answers_of(part, world) for part in self.parts]
         policy = self.policy
         if isinstance(policy, Split):
             return split(list(zip(policy.at(world), parts, strict=True)))
@@ -155,8 +166,7 @@ class Plan:
     @cached_property
     def _slots(self) -> Mapping[str, Part]:
         """The slots calls and answers are counted in, with the part each stands for."""
-        every = ((plan, place, part) for plan in self._plans() for place, part in enumerate(plan.parts))
-        return {_slot(plan, place, part): part for plan, place, part in every if isinstance(part.serves, Option)}
+        return {part.counted: part for plan in self._plans() for part in plan.parts if isinstance(part.serves, Option)}
 
     def cost(self, traffic: Traffic, world: World) -> Cost:
         """The invoice of a month: each part at the requests that reach it, fees and allowances of an account once."""
@@ -186,7 +196,7 @@ class Plan:
         answers, points, told = self.answers(world), 0.0, 0.0
         for slot, part in self._slots.items():
             assert isinstance(part.serves, Option)
-            share, known = answers.share_of(slot), part.serves.quality
+            share, known = answers.share_of(slot), part.quality or part.serves.quality
             if share and known is None:
                 return None
             if share and known is not None:
@@ -194,19 +204,14 @@ class Plan:
         return points / told if told else None
 
 
-def _slot(plan: Plan, place: int, leaf: Part) -> str:
-    """The slot of a part: its name, told apart where one option is asked about different requests."""
-    return leaf.serves.name if leaf.traffic is None and leaf.share is None else f"{leaf.serves.name} ({plan.name} {place})"
-
-
-def _answers_of(part: Part, place: int, plan: Plan, world: World) -> Answers:
+def _answers_of(part: Part, world: World) -> Answers:
     if isinstance(part.serves, Plan):
         return part.serves.answers(world)
     option = part.serves
     e2e, ttft = (timing.at(world) if timing else None for timing in (option.e2e, option.ttft))
     known = option.e2e or option.ttft
     failing = known.failures_at(world) if isinstance(known, Timing) else None
-    return Answers.of(_slot(plan, place, part), e2e, ttft, failing)
+    return Answers.of(part.counted, e2e, ttft, failing)
 
 
 def _is_used(calls: Sequence[tuple[float, Part]], policy: Policy) -> bool:
@@ -374,11 +379,13 @@ def _same(values: Iterator[str | None] | Sequence[str | None]) -> str | None:
 
 
 def _assumed_joint(plan: Plan, answers: Answers) -> tuple[str, ...]:
-    """What the assumption about the joint does to p99, where one is made."""
+    """What the assumption about the joint does to p99, where one is made and it matters."""
     together = plan.correlation
     if together is None:
         return ()
-    p99 = [_p99(plan, {together.name: share}) for share in (0.0, 1.0)]
+    p99 = [_p99(plan, {} if together.likely == share else {together.name: share}) for share in (0.0, 1.0)]
+    if abs(p99[1] - p99[0]) < _FELT_OF_P99 * max(p99):
+        return ()
     said = "slow requests of its parts taken as independent" if not together.likely else f"correlation {together.likely:g} is stated"
     return (f"{said}: p99 {p99[0]:,.0f} ms independent, {p99[1]:,.0f} ms if the same requests are slow in both",)
 

@@ -152,8 +152,8 @@ class Latency:
 
     @property
     def cumulative(self) -> Floats:
-        """P(L <= value) for each value; the last is exactly 1."""
-        sums = np.cumsum(self.weights)
+        """P(L <= value) for each value, never more than 1; the last is exactly 1."""
+        sums = np.minimum(np.cumsum(self.weights), 1.0)
         sums[-1] = 1.0
         return sums
 

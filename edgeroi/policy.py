@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -113,7 +114,11 @@ class Answers:
 
     def calls_of(self, slot: str) -> float:
         """The mean number of calls of one part that a request pays for."""
-        return float(self.weights @ self.calls[:, self.slots.index(slot)]) if slot in self.slots else 0.0
+        return float(self._called[self.slots.index(slot)]) if slot in self.slots else 0.0
+
+    @cached_property
+    def _called(self) -> Floats:
+        return self.weights @ self.calls
 
     def share_of(self, slot: str) -> float:
         """The share of all requests that one part answers."""

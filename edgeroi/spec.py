@@ -289,7 +289,7 @@ class Cascade:
     """``first`` answers; what a judge doubts goes on to ``then``.
 
     Doubted is a share of the requests (``escalated``), or every answer below a ``confidence`` that the log tells: one of the two.
-    ``judge`` is USD/request of deciding, ``judge_takes`` the ms of it.
+    ``judge`` is USD/request of deciding, ``judge_takes`` the ms of it. ``kept_quality``: how good the answers are that it keeps.
     """
 
     first: str
@@ -299,6 +299,7 @@ class Cascade:
     correlation: Range | None = None
     confidence: float | None = None
     judge_takes: Range | None = None
+    kept_quality: Range | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from edgeroi.latency import Latency
 from edgeroi.option import Option
 from edgeroi.prices import Unpriced
 from edgeroi.spec import Needs
+from edgeroi.tuning import Setting, best_setting
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.elasticity import Elasticity
 from edgeroi.values.linear_time import LinearTime
@@ -100,6 +101,12 @@ class Decision:
     def books(self) -> Books:
         """The candidate's."""
         return self.case.books
+
+    @cached_property
+    def best_setting(self) -> Setting | None:
+        """The best value of the candidate's knob where it is a policy and its net is known."""
+        known = not (self.case.missing_price or self.case.volume_unknown) and has_value(self.case)
+        return best_setting(self.books) if known and self.books.saved else None
 
     @property
     def decided_by(self) -> str:

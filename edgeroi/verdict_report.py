@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgeroi.cost import CostLine
 from edgeroi.economics import Books
 from edgeroi.gate import Finding, Outcome, total_premium
+from edgeroi.hybrid import PlanTariff
 from edgeroi.latency import Latency
 from edgeroi.option import Option, family
 from edgeroi.prices import Unpriced
@@ -34,6 +35,7 @@ from edgeroi.report import (
     usd_signed,
 )
 from edgeroi.spec import Judged
+from edgeroi.tuning import Setting
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.values.none import NoValue
@@ -113,6 +115,7 @@ def verdict_report(verdicts: Verdicts) -> Report:
         sections += [_explanation(d) for d in scenario.decisions if d.case.workload in verdicts.explain]
         explained = [d for d in scenario.decisions if d.case.workload in verdicts.explain]
         sections += [table(d) for d in explained for table in (cost_table, unit_cost_table)]
+        sections += [_setting_table(d.case.workload, d.best_setting) for d in explained if d.best_setting]
         if scenario.findings:
             sections.append(_findings_table(scenario))
     if verdicts.gate:
@@ -204,10 +207,16 @@ def _detail(decision: Decision) -> str:
     if decision.verdict in ("not_worth_it", "no_reason_given") or _short(decision.reason) != decision.reason:
         said.append(decision.reason)
     if decision.best not in (case.runs_on, case.baseline) and decision.regret > 0:
-        said.append(f"best: {decision.best}, {dollars(decision.regret)} a month better")
+        said.append(f"best: {_with_places(case.options[decision.best])}, {dollars(decision.regret)} a month better")
     if case.cheapest_same_model:
         said.append(f"same model off the edge: {case.cheapest_same_model[0]}, {dollars(case.cheapest_same_model[1])} less")
     return " · ".join(dict.fromkeys(part for part in said if part))
+
+
+def _with_places(option: Option) -> str:
+    """The option, and of a policy its kind and where its parts run: ``guarded (fallback: edge, far (cloud))``."""
+    parts = ", ".join(part.name if part.name == part.placement else f"{part.name} ({part.placement})" for part in option.parts)
+    return f"{option.name} ({option.policy}: {parts})" if option.policy else option.name
 
 
 def _saving(case: Case) -> str:
@@ -329,6 +338,29 @@ def unit_cost_table(decision: Decision) -> Table:
     return Table(columns, tuple(rows), f"{decision.case.workload}: what it comes to", name="unit_costs")
 
 
+_SETTING_WORDS: Mapping[str, str] = {"ms": "ms", "share": "%"}
+
+
+def _setting_table(workload: str, setting: Setting) -> Table:
+    """The curve of a policy's knob, the stated and the best point marked."""
+    columns = (Column("value", setting.knob, "number"), Column("net_usd_month", "net", "usd_signed"), Column("mark", "", "text"))
+    rows = []
+    for value, net in setting.curve:
+        marks = [word for word, at in (("stated", setting.stated), ("best", setting.best)) if value == at]
+        shown = round(value, 1) if setting.unit == "ms" else round(100 * value, 1)
+        rows.append(Row((Cell(shown, "number"), usd_signed(net), text(", ".join(marks)))))
+    title = f"{workload}: net by {setting.knob}, {_SETTING_WORDS[setting.unit]}; {_setting_said(setting)}"
+    return Table(columns, tuple(rows), title, name="setting")
+
+
+def _setting_said(setting: Setting) -> str:
+    """``best at 620 ms, $12.00 a month better than at 500 ms``."""
+    best, stated = (f"{value:,.0f} ms" if setting.unit == "ms" else f"{value:.1%}" for value in (setting.best, setting.stated))
+    if setting.gain <= 0.005:
+        return f"{stated} is as good as any"
+    return f"best at {best}, {dollars(setting.gain)} a month better than at {stated}"
+
+
 def _lines(books: Books, option: Option) -> tuple[CostLine, ...]:
     try:
         return books.cost_of(option).lines
@@ -438,6 +470,7 @@ def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
         "runs_on": case.runs_on,
         "baseline": case.baseline,
         "best": decision.best,
+        "best_places": list(case.options[decision.best].places),
         "regret_usd_month": _finite(decision.regret),
         "verdict": decision.verdict,
         "verdict_reason": decision.reason,
@@ -448,6 +481,7 @@ def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
         "options": {name: _option(books, option) for name, option in case.options.items()},
         "judged": _judged(books),
         "candidate": _candidate(decision),
+        "best_setting": _setting(decision.best_setting),
         "break_even": _break_even(decision),
         "drivers": _drivers(decision),
         "evpi_usd_month": None,
@@ -493,6 +527,7 @@ def _option(books: Books, option: Option) -> Json:
         "model": option.model,
         "region": option.region,
         "policy": option.policy,
+        "parts": _parts(option),
         "cost_usd_month": cost.usd_month if cost else None,
         "cost_usd_year": cost.usd_year if cost else None,
         "cost_usd_per_1k_requests": cost.usd_per_1k_requests if cost else None,
@@ -506,6 +541,28 @@ def _option(books: Books, option: Option) -> Json:
         "measured": option.measured,
         "best_case": option.best_case,
         "notes": list(option.notes),
+    }
+
+
+def _parts(option: Option) -> Json:
+    """What a policy is made of: its options, where they run, and how many calls of each a request comes to."""
+    plan = option.tariff.plan if isinstance(option.tariff, PlanTariff) else None
+    calls = plan.calls({}) if plan else {}
+    return [{"name": part.name, "placement": part.placement, "calls_per_request": calls.get(part.name)} for part in option.parts]
+
+
+def _setting(setting: Setting | None) -> Json:
+    if setting is None:
+        return None
+    curve: list[Json] = [{"value": value, "net_usd_month": net} for value, net in setting.curve]
+    return {
+        "knob": setting.knob,
+        "unit": setting.unit,
+        "stated": setting.stated,
+        "stated_net_usd_month": setting.stated_net,
+        "best": setting.best,
+        "best_net_usd_month": setting.best_net,
+        "curve": curve,
     }
 
 

@@ -30,6 +30,7 @@ from xxhash import xxh3_128
 
 from edgeroi.census import MOST_GROUPS as MOST_COUNTED
 from edgeroi.census import Census
+from edgeroi.cuts import cut_labels
 from edgeroi.errors import EdgeroiError, InternalFault, OutputFailed, Place
 from edgeroi.logs.format import (
     HEAD_BYTES,
@@ -402,7 +403,8 @@ def _stated(batch: Batch, input: _Input) -> Batch:
             numbers[column] = np.full(batch.n, np.nan if number is None else number)
     if input.detected.format.hidden:
         labels[_FILE] = Labels.constant(input.source.path, batch.n)
-    return replace(batch, labels=labels, numbers=numbers)
+    stated = replace(batch, labels=labels, numbers=numbers)
+    return replace(stated, labels=cut_labels(stated, input.reading.cuts)) if input.reading.cuts else stated
 
 
 def sum_partials(one: Partial | None, two: Partial | None) -> Partial:

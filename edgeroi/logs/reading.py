@@ -18,6 +18,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Literal
 
+from edgeroi.cuts import Cut
 from edgeroi.errors import EdgeroiError, Place, did_you_mean
 from edgeroi.logs.rules import FILE, Rule, found
 from edgeroi.request import COLUMNS, MARK
@@ -61,6 +62,7 @@ class Reading:
 
     ``by``: the columns of a group, in order. ``fields``: mapped columns. ``from_name``: patterns on the file's name.
     ``const``: one text for every request, by column. ``not_error``: error or status values that are successes all the same.
+    ``cuts``: columns among ``by`` that are grouped by what a rule asks of them, and not by their values.
     ``require``: columns every request must tell. ``format``: the only format to try. ``file``: the file it is the reading of.
     ``hidden``: labels besides ``by`` that the format of the file itself gives and settles by.
     ``rules``: what labels follow from others (see ``logs/rules.py``); the fields they look at are among ``fields``, as marks.
@@ -78,6 +80,7 @@ class Reading:
     file: str | None = None
     hidden: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def mapped(self) -> bool:

@@ -96,9 +96,9 @@ def _cascade(section: Section) -> Cascade | None:
         fix = "write `escalated: 20%`, or `confidence: 0.8` where the log tells it"
         section.findings.errors.append(EdgeroiError("which answers go on is missing", place=section.table.place, key=section.path, fix=fix))
     judge, takes = section.range("judge", PER_REQUEST), section.range("judge_takes", LATENCY)
-    together = section.range("correlation", SHARE)
+    together, kept = section.range("correlation", SHARE), section.range("kept_quality", SHARE)
     section.close({"threshold": "write `confidence: 0.8`"})
-    return Cascade(*pair, escalated, judge, together, confidence, takes) if pair else None
+    return Cascade(*pair, escalated, judge, together, confidence, takes, kept) if pair else None
 
 
 def _route(section: Section) -> Route | None:
@@ -195,8 +195,16 @@ def check_references(options: Mapping[str, OptionSpec], top: Section) -> None:
         for part in option.policy.parts if option.policy else ():
             if part not in names:
                 _refuse_at(top, option, f"options.{name}", f"no option {part!r}", did_you_mean(part, names))
+        _check_kept_quality(top, option, options)
         if (loop := _loop(name, options, ())) and name == min(loop):  # each circle is told once
             _refuse_at(top, option, f"options.{name}", f"the policy leads back to itself: {' -> '.join(loop)}", "break the circle")
+
+
+def _check_kept_quality(top: Section, option: OptionSpec, options: Mapping[str, OptionSpec]) -> None:
+    policy = option.policy
+    if isinstance(policy, Cascade) and policy.kept_quality and policy.first in options and options[policy.first].policy:
+        message, fix = "`kept_quality` is of the first option's answers, and the first is a policy", "state the quality of its parts"
+        _refuse_at(top, option, f"options.{option.name}", message, fix)
 
 
 def _refuse_at(top: Section, option: OptionSpec, key: str, message: str, fix: str) -> None:
