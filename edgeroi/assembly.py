@@ -16,11 +16,13 @@ from edgeroi.estimate import Range
 from edgeroi.hybrid import Part, Plan, hybrid
 from edgeroi.option import Option, Traffic
 from edgeroi.request import COLUMNS
-from edgeroi.spec import Cascade, Condition, OptionSpec, Route, RouteRule, Scenario, WorkloadSpec
+from edgeroi.spec import Cascade, Condition, Fallback, Hedge, OptionSpec, Route, RouteRule, Scenario, WorkloadSpec
 from edgeroi.workload import Group
 
 Among = Callable[[Group], bool]
 
+#: First tokens are told apart by these ms where a policy waits for one: 16 bands a decade, each 15 % wide, from 1 ms to 100 s.
+BANDS_MS = tuple(round(10 ** (n / 16), 3) for n in range(81))
 #: Confidences a cascade's threshold is tried at besides the stated one.
 THRESHOLDS = tuple(n / 10 for n in range(1, 10))
 
@@ -57,6 +59,10 @@ def asked_of_columns(policies: Iterable[OptionSpec], raw: Sequence[str]) -> tupl
         if isinstance(spec.policy, Route):
             for condition in (condition for rule in spec.policy.rules for condition in rule.when):
                 conditions.setdefault(condition.column, []).append((condition.test, condition.values))
+        if isinstance(spec.policy, Fallback | Hedge) and spec.policy.watch == "ttft":
+            # Told apart at the stated timeout too, so that what passes it is known and not only nearly so.
+            limits = [("<=", (repr(limit),)) for limit in (*BANDS_MS, *((spec.policy.after.likely,) if spec.policy.after else ()))]
+            conditions.setdefault("ttft_ms", []).extend(limits)
         if isinstance(spec.policy, Cascade) and spec.policy.confidence is not None:
             limits = [("<", (repr(limit),)) for limit in (*THRESHOLDS, spec.policy.confidence)]
             conditions.setdefault("confidence", []).extend(limits)

@@ -320,6 +320,27 @@ class _Gathering:
             return Timing(measured, leg=self._outer_leg(option), basis="measured", network_ms=network, failing=failing)
         return self._stated(option, measure)
 
+    def _joint(self, spec: OptionSpec, e2e: Timing | None, ttft: Timing | None) -> tuple[tuple[float, Timing, Timing], ...]:
+        """How e2e and TTFT go together at an option, band by band of TTFT; nothing where the log was not asked or mostly does not tell."""
+        if not (e2e and ttft and e2e.sample and ttft.sample and "ttft_ms" in self.rules.cuts):
+            return ()
+        bands: dict[str, list[Tally]] = {}
+        for group in self.measured_at(spec):
+            if group.key["ttft_ms"] is not None and group.tally.latency.n and group.tally.ttft.n:
+                bands.setdefault(str(group.key["ttft_ms"]), []).append(group.tally)
+        tallies = [sum_tallies(found) for _, found in sorted(bands.items(), key=lambda band: int(band[0]))]
+        told = sum(tally.latency.n for tally in tallies)
+        if told < TOLD_SHARE * (e2e.sample.n or 0):
+            return ()
+        return tuple(
+            (
+                tally.latency.n / told,
+                replace(e2e, sample=Latency.of(tally.latency, 0.0)),
+                replace(ttft, sample=Latency.of(tally.ttft, 0.0)),
+            )
+            for tally in tallies
+        )
+
     def _outer_leg(self, option: OptionSpec) -> Leg | None:
         """The leg a gateway's or a server's log does not contain."""
         return self.leg(option) if self.vantage_of(option) in ("gateway", "server") else None
@@ -404,7 +425,7 @@ class _Gathering:
         measured = rows is not None and rows.latency.n > 0 and self.scenario.sampling != "tail"
         e2e, ttft = self.timing(spec, "latency"), self.timing(spec, "ttft")
         if e2e or ttft:
-            return replace(option, e2e=e2e, ttft=ttft, measured=measured)
+            return replace(option, e2e=e2e, ttft=ttft, measured=measured, joint=self._joint(spec, e2e, ttft))
         if spec.name == self.spec.baseline or spec.placement not in EDGE:
             return replace(option, unknown_latency=f"nobody measured or stated the latency of {spec.name}")
         baseline = self.spec.options[self.spec.baseline]
@@ -699,6 +720,7 @@ def _resampled(option: Option, judge: Judged, latency: Latency) -> Option:
     timing = option.timing(judge)
     assert isinstance(timing, Timing)
     mixed = replace(timing, sample=latency)
+    option = replace(option, joint=())  # the bands hold the mix as it was
     return replace(option, ttft=mixed) if judge == "ttft" else replace(option, e2e=mixed)
 
 

@@ -211,7 +211,8 @@ def _answers_of(part: Part, world: World) -> Answers:
     e2e, ttft = (timing.at(world) if timing else None for timing in (option.e2e, option.ttft))
     known = option.e2e or option.ttft
     failing = known.failures_at(world) if isinstance(known, Timing) else None
-    return Answers.of(part.counted, e2e, ttft, failing)
+    bands = [(share, whole.at(world), first.at(world)) for share, whole, first in option.joint]
+    return Answers.of(part.counted, e2e, ttft, failing, bands)
 
 
 def _is_used(calls: Sequence[tuple[float, Part]], policy: Policy) -> bool:

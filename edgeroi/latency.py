@@ -61,7 +61,7 @@ class Latency:
     @classmethod
     def constant(cls, ms: float, failure_ratio: float = 0.0, basis: Basis = "assumed", notes: tuple[str, ...] = ()) -> Latency:
         """Every success takes the same time."""
-        return _of_atoms(np.array([ms]), np.ones(1), failure_ratio=failure_ratio, basis=basis, notes=notes)
+        return Latency.from_atoms(np.array([ms]), np.ones(1), failure_ratio=failure_ratio, basis=basis, notes=notes)
 
     @classmethod
     def from_atoms(
@@ -74,8 +74,11 @@ class Latency:
         basis: Basis = "assumed",
         notes: tuple[str, ...] = (),
     ) -> Latency:
-        """Atoms in any order, equal ones more than once: what a policy's courses come to."""
-        return _of_atoms(values_ms, weights, failure_ratio=failure_ratio, n=n, basis=basis, notes=notes)
+        """The distribution of atoms in any order: equal values are joined, weights scaled to sum to 1."""
+        distinct, places = np.unique(np.asarray(values_ms, np.float64), return_inverse=True)
+        joined = np.bincount(places, weights=weights, minlength=distinct.size)
+        held = joined > 0
+        return cls(distinct[held], joined[held] / joined.sum(), failure_ratio, n, basis, notes)
 
     @classmethod
     def of(cls, sample: LatencyHistogram, failure_ratio: float, basis: Basis = "measured", notes: tuple[str, ...] = ()) -> Latency:
@@ -85,7 +88,7 @@ class Latency:
         """
         if not sample.n:
             raise NoAnswer("no successful request tells this latency", fix="give a log with successes, or state the latency")
-        return _of_atoms(*_exact_ends(sample), failure_ratio=failure_ratio, n=sample.n, basis=basis, notes=notes)
+        return Latency.from_atoms(*_exact_ends(sample), failure_ratio=failure_ratio, n=sample.n, basis=basis, notes=notes)
 
     @classmethod
     def from_quantiles(
@@ -134,14 +137,14 @@ class Latency:
         """The distribution over all requests, a failure counted as a success that took ``ms``."""
         values = np.append(self.values_ms, ms)
         weights = np.append(self.weights * (1 - self.failure_ratio), self.failure_ratio)
-        return _of_atoms(values, weights, n=self.n, basis=self.basis, notes=self.notes)
+        return Latency.from_atoms(values, weights, n=self.n, basis=self.basis, notes=self.notes)
 
     def on(self, basis: Basis, *notes: str) -> Latency:
         """The same distribution under another basis, with further notes."""
         return replace(self, basis=basis, notes=(*self.notes, *notes))
 
     def _mapped(self, values_ms: Floats) -> Latency:
-        return _of_atoms(values_ms, self.weights, failure_ratio=self.failure_ratio, n=self.n, basis=self.basis, notes=self.notes)
+        return Latency.from_atoms(values_ms, self.weights, failure_ratio=self.failure_ratio, n=self.n, basis=self.basis, notes=self.notes)
 
     # ---- queries ----
 
@@ -220,7 +223,7 @@ def mixture(parts: Sequence[tuple[float, Latency]], notes: tuple[str, ...] = ())
     told = [int(part.n / share) for share, part in parts if part.n is not None]
     said = tuple(dict.fromkeys(note for _, part in parts for note in part.notes))
     basis = weakest(*(part.basis for _, part in parts))
-    return _of_atoms(values, weights, failure_ratio=failing, n=min(told, default=None), basis=basis, notes=(*said, *notes))
+    return Latency.from_atoms(values, weights, failure_ratio=failing, n=min(told, default=None), basis=basis, notes=(*said, *notes))
 
 
 def comonotone(one: Latency, two: Latency) -> tuple[Floats, Floats, Floats]:
@@ -233,22 +236,6 @@ def comonotone(one: Latency, two: Latency) -> tuple[Floats, Floats, Floats]:
     middles = edges - weights / 2
     one_ms, two_ms = (part.values_ms[np.searchsorted(part.cumulative, middles)] for part in (one, two))
     return weights, one_ms, two_ms
-
-
-def _of_atoms(
-    values: Floats,
-    weights: Floats,
-    *,
-    failure_ratio: float = 0.0,
-    n: int | None = None,
-    basis: Basis = "assumed",
-    notes: tuple[str, ...] = (),
-) -> Latency:
-    """The distribution of atoms in any order: equal values are joined, weights scaled to sum to 1."""
-    distinct, places = np.unique(np.asarray(values, np.float64), return_inverse=True)
-    joined = np.bincount(places, weights=weights, minlength=distinct.size)
-    held = joined > 0
-    return Latency(distinct[held], joined[held] / joined.sum(), failure_ratio, n, basis, notes)
 
 
 def _exact_ends(sample: LatencyHistogram) -> tuple[Floats, Floats]:
@@ -300,7 +287,7 @@ def _lognormal_pieces(stated: tuple[tuple[float, float], ...]) -> tuple[Floats, 
     means = np.exp(start + slope**2 / 2) * normal_mass(edges[:-1] - slope, edges[1:] - slope) / weights
     inner = np.exp(start[1:-1] + slope[1:-1] * edges[1:-2]), np.exp(start[1:-1] + slope[1:-1] * edges[2:-1])
     means[1:-1] = np.clip(means[1:-1], *inner)  # a mean lies in its cell; rounding must not push it out
-    latency = _of_atoms(means, weights)
+    latency = Latency.from_atoms(means, weights)
     return latency.values_ms, latency.weights
 
 

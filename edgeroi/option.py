@@ -202,7 +202,8 @@ class Option:
 
     ``measured``: whether its latency was measured at this option. ``tariff`` is ``None`` where no price is known, for the reason in
     ``unpriced``; ``e2e`` and ``ttft`` are ``None`` where nothing is known about them, for the reason in ``unknown_latency``.
-    Of a policy, ``policy`` is its kind and ``parts`` the options it is made of.
+    Of a policy, ``policy`` is its kind and ``parts`` the options it is made of. ``joint``: how e2e and TTFT go together where a log was
+    asked, as (share, e2e, TTFT) of successes with a like TTFT.
     """
 
     name: str
@@ -222,6 +223,7 @@ class Option:
     origin_calls: OriginCalls | None = None
     policy: str | None = None
     parts: tuple[Option, ...] = ()
+    joint: tuple[tuple[float, Timing, Timing], ...] = ()
     place: Place | None = None
     notes: tuple[str, ...] = ()
 

@@ -354,6 +354,26 @@ def test_a_confidence_that_no_log_tells(tmp_path: Path) -> None:
     assert "escalated: 20%" in (raised.value.fix or "")
 
 
+def test_a_first_token_timeout_keeps_what_goes_with_a_quick_first_token(tmp_path: Path) -> None:
+    """Half of the edge's answers begin after 100 ms and are long, 2,000 ms; half begin after 400 ms and are short, 600 ms.
+
+    Beyond 200 ms the cloud is asked: 200 + 500 ms. The long ones stay, which the slow first tokens alone would not tell.
+    """
+    log = tmp_path / "all.jsonl"
+    write_log(
+        log, [2000.0 if n % 2 else 600.0 for n in range(1000)], placement="edge", streamed=True, ttft_ms=lambda n: 100 if n % 2 else 400
+    )
+    write_log(log, [500.0] * 1000, placement="cloud", streamed=True, ttft_ms=150)
+    workload = f"{{requests: 1M /month, options: [cloud, policy], baseline: cloud, runs_on: policy, judge: e2e, {VALUE}}}"
+    policy = "{fallback: {first: edge, then: cloud, after: 200 ms, watch: ttft}}"
+    found = decision(tmp_path, f"{ROUTED}  policy: {policy}\nworkloads:\n  search: {workload}\n")
+    assert found.books.after is not None
+    assert [*found.books.after.values_ms] == pytest.approx([700.0, 2000.0])
+    option = found.case.options["policy"]
+    assert option.ttft is not None
+    assert [*option.ttft.at({}).values_ms] == pytest.approx([100.0, 350.0])
+
+
 # ---- the best setting ------------------------------------------------------------------------------------------------------------
 
 
