@@ -15,14 +15,15 @@ from edgeroi.errors import EdgeroiError
 from edgeroi.estimate import Range
 from edgeroi.hybrid import Part, Plan, hybrid
 from edgeroi.option import Option, Traffic
+from edgeroi.policy import Measure, Pairs
 from edgeroi.request import COLUMNS
-from edgeroi.spec import Cascade, Condition, Fallback, Hedge, OptionSpec, Route, RouteRule, Scenario, WorkloadSpec
+from edgeroi.spec import Cascade, Condition, Fallback, Hedge, OptionSpec, Policy, Route, RouteRule, Scenario, WorkloadSpec
 from edgeroi.workload import Group
 
 Among = Callable[[Group], bool]
 
-#: First tokens are told apart by these ms where a policy waits for one: 16 bands a decade, each 15 % wide, from 1 ms to 100 s.
-BANDS_MS = tuple(round(10 ** (n / 16), 3) for n in range(81))
+#: First tokens are told apart by these ms where a policy waits for one: 8 bands a decade, each 33 % wide, from 1 ms to 100 s.
+BANDS_MS = tuple(round(10 ** (n / 8), 3) for n in range(41))
 #: Confidences a cascade's threshold is tried at besides the stated one.
 THRESHOLDS = tuple(n / 10 for n in range(1, 10))
 
@@ -41,6 +42,9 @@ class Gathered(Protocol):
 
     def asked(self) -> tuple[Group, ...]:
         """The groups of all requests of the workload, wherever they were served; none without a log."""
+
+    def pairs(self, first: OptionSpec, then: OptionSpec, measure: Measure) -> Pairs | None:
+        """How two options went together on requests that both were asked; ``None`` where the log does not pair them, or too few."""
 
     def tokens(self, served_by: OptionSpec | None = None) -> Traffic:
         """The tokens of the requests at hand, of those one option served where one is named."""
@@ -63,6 +67,8 @@ def asked_of_columns(policies: Iterable[OptionSpec], raw: Sequence[str]) -> tupl
             # Told apart at the stated timeout too, so that what passes it is known and not only nearly so.
             limits = [("<=", (repr(limit),)) for limit in (*BANDS_MS, *((spec.policy.after.likely,) if spec.policy.after else ()))]
             conditions.setdefault("ttft_ms", []).extend(limits)
+        if isinstance(spec.policy, Fallback | Hedge | Cascade):
+            conditions.setdefault("pair_id", [])  # whether requests are paired at all; which ones, a second pass tells
         if isinstance(spec.policy, Cascade) and spec.policy.confidence is not None:
             limits = [("<", (repr(limit),)) for limit in (*THRESHOLDS, spec.policy.confidence)]
             conditions.setdefault("confidence", []).extend(limits)
@@ -144,7 +150,17 @@ class Assembly:
         first, *others = (Part(self._serving(part)) for part in policy.parts)
         if isinstance(policy, Cascade) and policy.kept_quality:
             first = replace(first, quality=policy.kept_quality, slot=f"{policy.first} ({spec.name})")
-        return Plan.of(spec.name, policy, (first, *others))
+        return Plan.of(spec.name, policy, (first, *others), pairs=self._pairs(policy))
+
+    def _pairs(self, policy: Policy) -> Pairs | None:
+        """How its two parts were measured together, where both are options that were."""
+        if not isinstance(policy, Fallback | Hedge | Cascade):
+            return None
+        first, then = (self.gathered.named(name) for name in policy.parts)
+        if first.policy or then.policy or not (self.leaves[first.name].measured and self.leaves[then.name].measured):
+            return None
+        watch = "e2e" if isinstance(policy, Cascade) else policy.watch
+        return self.gathered.pairs(first, then, watch or ("e2e" if self.leaves[first.name].e2e else "ttft"))
 
     # ---- where requests are told apart ----
 

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from edgeroi.assembly import Among, Assembly, Rules, asked_of_columns, policies_of
 from edgeroi.cost import Capacity
 from edgeroi.cuts import Cut
@@ -21,6 +23,8 @@ from edgeroi.estimate import Range
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.latency import TOLD_SHARE, Latency, over_days, same_mix
 from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family
+from edgeroi.policy import Measure as Policed
+from edgeroi.policy import Pairs
 from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
 from edgeroi.stats import order_statistic_ranks
@@ -39,6 +43,8 @@ USUAL_REGION = "us-east"
 WEEK_HOURS = 168.0
 #: A week of five busy days read as seven, or the other way round.
 WEEK_FACTOR = 7 / 5
+#: Pairs are told apart for so many requests of a log, and say how two options go together from so many on.
+PAIRED_MOST, PAIRS_LEAST = 1_500, 100
 #: Columns every log is grouped by, so that rows can be told to options.
 GROUPED_BY = ("workload", "placement", "model", "provider", "region")
 
@@ -79,11 +85,50 @@ def gather(scenario: Scenario, sources: Sources) -> Casefile:
         return found
 
     rules = Rules({cut.column: cut for cut in cuts})
-    gathered = tuple(_Gathering(scenario, workload, sources, profile, rules).case() for workload in scenario.workloads.values())
+    again: list[tuple[LogRef, Profile]] = []
+
+    def paired(log: LogRef) -> Profile:
+        """The log once more, by the ids of some of its pairs."""
+        found = next((known for ref, known in again if _same_rows(ref, log)), None)
+        if found is None:
+            found = sources.read(log, by, tuple(_some_pairs(profile(log)) if cut.column == "pair_id" else cut for cut in cuts))
+            again.append((log, found))
+        return found
+
+    gathered = tuple(_Gathering(scenario, workload, sources, profile, paired, rules).case() for workload in scenario.workloads.values())
     common = profile(scenario.log) if scenario.log else None
     uncovered = _uncovered(scenario, common) if common else ()
     profiles = tuple(found for _, found in read)
     return Casefile(scenario, gathered, profiles, uncovered, _source(scenario, profiles))
+
+
+def _some_pairs(profile: Profile) -> Cut:
+    """A cut that leaves so many pairs told apart as groups bear: one in a power of two, so that two logs leave the same ones."""
+    told = sum(group.tally.requests for group in profile.groups if group.key["pair_id"] is not None)
+    one_in = 1
+    while told > PAIRED_MOST * one_in:
+        one_in *= 2
+    return Cut("pair_id", one_in=one_in)
+
+
+def _is_paired(groups: Sequence[Group]) -> bool:
+    """Whether most requests tell which pair they belong to."""
+    told = sum(group.tally.requests for group in groups if group.key["pair_id"] is not None)
+    return told > 0 and told >= TOLD_SHARE * sum(group.tally.requests for group in groups)
+
+
+def _by_pair(groups: Iterable[Group], measure: Policed) -> Mapping[str, tuple[bool, float]]:
+    """``(failed, ms)`` by pair, of those with one request."""
+    found: dict[str, list[Tally]] = {}
+    for group in groups:
+        found.setdefault(str(group.key["pair_id"]).partition(" ")[2], []).append(group.tally)
+    told: dict[str, tuple[bool, float]] = {}
+    for pair, tallies in found.items():
+        tally = sum_tallies(tallies)
+        sample = tally.failure if tally.errors else tally.latency if measure == "e2e" else tally.ttft
+        if pair and tally.requests == 1 and sample.mean_ms is not None:
+            told[pair] = (bool(tally.errors), sample.mean_ms)
+    return told
 
 
 def _same_rows(one: LogRef, two: LogRef) -> bool:
@@ -153,6 +198,7 @@ class _Gathering:
     spec: WorkloadSpec
     sources: Sources
     profile: Callable[[LogRef], Profile]
+    paired: Callable[[LogRef], Profile]
     rules: Rules
     among: Among | None = None
 
@@ -536,6 +582,18 @@ class _Gathering:
             return self.groups(self.log, {**self._workload_filter(self.profile(self.log)), **self.log.where})
         specs = sorted(self.plain.values(), key=lambda spec: spec.name != self.spec.baseline)
         return next((found for spec in specs if (found := self.measured_at(spec))), ())
+
+    def pairs(self, first: OptionSpec, then: OptionSpec, measure: Policed) -> Pairs | None:
+        """How two options went together on requests that both were asked; ``None`` where the log does not pair them, or too few."""
+        if "pair_id" not in self.rules.cuts or not all(_is_paired(self.measured_at(spec)) for spec in (first, then)):
+            return None
+        inner = replace(self, profile=self.paired)
+        sides = [_by_pair(inner.measured_at(spec), measure) for spec in (first, then)]
+        both = sorted(sides[0].keys() & sides[1].keys())
+        if len(both) < PAIRS_LEAST:
+            return None
+        failed, ms = (tuple(np.array([side[pair][part] for pair in both]) for side in sides) for part in (0, 1))
+        return Pairs.of((failed[0], ms[0]), (failed[1], ms[1]))
 
     def tokens(self, served_by: OptionSpec | None = None) -> Traffic:
         """The tokens of the requests at hand, of those one option served where one is named."""

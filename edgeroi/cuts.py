@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from zlib import crc32
 
 import numpy as np
 
@@ -26,13 +27,15 @@ class Cut:
     """What the conditions of one column tell apart.
 
     ``edges``: a number lies below or not below each (ascending). ``values``: texts that stay themselves, others being all the same.
-    ``words``: for each, whether a text has any of them. Picklable.
+    ``words``: for each, whether a text has any of them. ``one_in``: one text in so many stays itself, which ones its own hash says, the
+    same in every log. Picklable.
     """
 
     column: str
     edges: tuple[float, ...] = ()
     values: tuple[str, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
+    one_in: int = 0
 
     @classmethod
     def of(cls, column: str, asked: Iterable[tuple[str, tuple[str, ...]]]) -> Cut:
@@ -70,7 +73,8 @@ class Cut:
 
     def _of_text(self, text: str) -> str:
         has = "".join("1" if _has_any(words, text) else "0" for words in self.words)
-        return f"{has} {text if text in self.values else ''}"
+        kept = text in self.values or (self.one_in > 0 and crc32(text.encode()) % self.one_in == 0)
+        return f"{has} {text if kept else ''}"
 
     def holds(self, test: str, given: tuple[str, ...], label: str | None) -> bool:
         """Whether a condition holds for requests of this label."""

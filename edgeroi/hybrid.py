@@ -18,9 +18,9 @@ from edgeroi.errors import NoAnswer, Place
 from edgeroi.estimate import Basis, Range, World, weakest
 from edgeroi.latency import Latency
 from edgeroi.option import EDGE, Option, Tariff, Timing, Traffic, ranges_in
-from edgeroi.policy import Answers, Measure, cascade, fallback, hedge, split
+from edgeroi.policy import Answers, Measure, Pairs, cascade, fallback, hedge, split
 from edgeroi.prices import Unpriced, decimal_of
-from edgeroi.spec import PLACEMENTS, Cascade, Hedge, Policy, Reason, Route, Split
+from edgeroi.spec import PLACEMENTS, Cascade, Fallback, Hedge, Policy, Reason, Route, Split
 
 #: How slow requests of two parts go together where nobody said: taken as independent, and as a driver that may be all the other way.
 UNKNOWN_CORRELATION = (0.0, 0.0, 1.0)
@@ -65,7 +65,8 @@ class Plan:
     """A policy and its parts, in the order of ``policy.parts``; of a cascade by confidence the sure, the doubted and the next.
 
     ``escalated``: the share a cascade's confidence doubts, measured. ``correlation``: how far the slow requests of two parts are the
-    same ones. ``notes``: what its numbers rest on. ``by_confidence``: the same cascade at other thresholds the log tells apart.
+    same ones; ``pairs``: how they go together as measured, which then counts. ``notes``: what its numbers rest on.
+    ``by_confidence``: the same cascade at other thresholds the log tells apart.
     """
 
     name: str
@@ -75,15 +76,20 @@ class Plan:
     correlation: Range | None = None
     notes: tuple[str, ...] = ()
     by_confidence: tuple[tuple[float, Plan], ...] = ()
+    pairs: Pairs | None = None
 
     @classmethod
-    def of(cls, name: str, policy: Policy, parts: tuple[Part, ...], escalated: Range | None = None, notes: tuple[str, ...] = ()) -> Plan:
-        """The plan with its correlation: the stated one, or a driver from 0 to 1 where nobody said."""
-        if isinstance(policy, Split | Route) or policy.correlation is not None:
-            return cls(name, policy, parts, escalated, None if isinstance(policy, Split | Route) else policy.correlation, notes)
+    def of(cls, name: str, policy: Policy, parts: tuple[Part, ...], escalated: Range | None = None, pairs: Pairs | None = None) -> Plan:
+        """The plan with how its parts go together: as measured, else as stated, else a driver from 0 to 1."""
+        if isinstance(policy, Split | Route):
+            return cls(name, policy, parts, escalated)
+        if pairs is not None:
+            said = f"{pairs.n:,} requests that both parts were asked tell how their latencies go together"
+            return cls(name, policy, parts, escalated, None, (said,), pairs=pairs)
         path = f"options.{name}.{kind_of(policy)}.correlation"
         why = "nobody measured whether the same requests are slow in both parts"
-        return cls(name, policy, parts, escalated, Range(*UNKNOWN_CORRELATION, path, "triangular", "assumed", why), notes)
+        unknown = Range(*UNKNOWN_CORRELATION, path, "triangular", "assumed", why)
+        return cls(name, policy, parts, escalated, policy.correlation or unknown)
 
     @property
     def leaves(self) -> tuple[Part, ...]:
@@ -136,25 +142,29 @@ class Plan:
             shares = [max(0.0, part.share.at(world)) for part in self.parts[:-1] if part.share]
             total = max(1.0, sum(shares))
             return split(list(zip([*(s / total for s in shares), max(0.0, 1 - sum(shares) / total)], parts, strict=True)))
-        assert self.correlation is not None
-        together = min(1.0, max(0.0, self.correlation.at(world)))
+        together = min(1.0, max(0.0, self.correlation.at(world))) if self.correlation else 0.0
         if isinstance(policy, Cascade):
             share = self.escalated or policy.escalated
             assert share is not None
             sure, doubted, then = parts if len(parts) == 3 else (parts[0], parts[0], parts[1])
             takes = policy.judge_takes.at(world) if policy.judge_takes else 0.0
             escalated = min(1.0, max(0.0, share.at(world)))
-            found = cascade(sure, doubted, then, escalated, judge=self.judge, judge_ms=takes, correlation=together)
+            found = cascade(sure, doubted, then, escalated, judge=self.judge, judge_ms=takes, correlation=together, pairs=self.pairs)
         else:
             first, then = parts
             watch: Measure = policy.watch or ("e2e" if first.e2e is not None else "ttft")
             after = policy.after.at(world) if policy.after else None
-            if isinstance(policy, Hedge):
-                assert after is not None
-                found = hedge(first, then, after, watch=watch, correlation=together, abandoned_free=policy.abandoned_free)
-            else:
-                found = fallback(first, then, after, watch=watch, on=policy.on, correlation=together, abandoned_free=policy.abandoned_free)
-        return replace(found, basis="assumed")  # how the two go together is nobody's measurement
+            found = self._raced(policy, first, then, after, watch, together)
+        return found if self.pairs else replace(found, basis="assumed")  # how the two go together is nobody's measurement
+
+    def _raced(
+        self, policy: Fallback | Hedge, first: Answers, then: Answers, after: float | None, watch: Measure, together: float
+    ) -> Answers:
+        free, pairs = policy.abandoned_free, self.pairs
+        if isinstance(policy, Fallback):
+            return fallback(first, then, after, watch=watch, on=policy.on, correlation=together, abandoned_free=free, pairs=pairs)
+        assert after is not None
+        return hedge(first, then, after, watch=watch, correlation=together, abandoned_free=free, pairs=pairs)
 
     @property
     def judge(self) -> str | None:

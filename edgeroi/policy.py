@@ -8,8 +8,8 @@ Error: a course that one part alone decides is exact. Where durations of two par
 at most 0.8 % first (a step is its mean; neighbouring ones that hold less than 0.00005 of the requests are joined) and the result
 to steps of 0.1 %: quantiles from p1 to p99 are within 0.5 %, means and calls exact to rounding.
 
-Joint: where parts are asked about the same request, ``correlation`` c mixes (1 - c) independent and c comonotone pairs:
-the slowest of the one with the slowest of the other, failures last.
+Joint: where parts are asked about the same request, measured ``pairs`` say which ranks of both go together. Without them
+``correlation`` c mixes (1 - c) independent and c comonotone pairs: the slowest of the one with the slowest of the other, failures last.
 """
 
 from __future__ import annotations
@@ -39,6 +39,40 @@ EITHER: tuple[Reason, ...] = ("timeout", "error")
 #: Buckets of 0.1 % are joined by eights, and lighter ones further, before durations of two parts are combined.
 _COARSER_BITS, _LIGHT = 3, 5e-5
 _NS_PER_MS = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Ranks of two parts on the same requests: the one with rank i of the first has rank ``order[i]`` (n,) of the second.
+
+    The ranks alone: how slow a rank is, each part's whole sample says.
+    """
+
+    order: Places
+
+    @classmethod
+    def of(cls, first: tuple[Flags, Floats], second: tuple[Flags, Floats]) -> Pairs:
+        """From ``(failed, ms)`` (n,) of both, request by request; failures rank last."""
+        ranks = [np.argsort(np.lexsort((ms, failed))) for failed, ms in (first, second)]
+        return cls(ranks[1][np.argsort(ranks[0])])
+
+    @property
+    def n(self) -> int:
+        """How many requests were measured in both."""
+        return int(self.order.size)
+
+    def across(self, levels: Floats) -> Floats:
+        """The level (0..1) of the second part that goes with each level of the first."""
+        return self._mapped(levels, self.order)
+
+    def back(self, levels: Floats) -> Floats:
+        """The level of the first that goes with each level of the second, and every edge between two ranks of the first."""
+        inner = self._mapped(np.minimum(levels, np.nextafter(1.0, 0.0)), np.argsort(self.order))
+        return np.concatenate((inner, np.arange(1, self.n + 1) / self.n))
+
+    def _mapped(self, levels: Floats, order: Places) -> Floats:
+        ranks = np.minimum((levels * self.n).astype(np.int64), self.n - 1)
+        return (order[ranks] + (levels * self.n - ranks)) / self.n
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +252,7 @@ def fallback(
     on: Sequence[Reason] = EITHER,
     correlation: float = 0.0,
     abandoned_free: bool = False,
+    pairs: Pairs | None = None,
 ) -> Answers:
     """``first`` answers unless it fails, or has not answered after ``after_ms`` of the watched measure; then ``then`` does, behind it.
 
@@ -233,7 +268,7 @@ def fallback(
     # What happened so far is a course that ends where the next begins; only its length and its calls still matter.
     so_far = replace(first, e2e=spent, ttft=spent, calls=calls)
 
-    return _joined(first, so_far, leaves, then, correlation, _behind, watch)
+    return _joined(first, so_far, leaves, then, correlation, _behind, watch, pairs)
 
 
 def hedge(
@@ -244,6 +279,7 @@ def hedge(
     watch: Measure = "e2e",
     correlation: float = 0.0,
     abandoned_free: bool = False,
+    pairs: Pairs | None = None,
 ) -> Answers:
     """``then`` is asked as well once ``first`` has not answered for ``delay_ms``, or fails before; the first answer wins.
 
@@ -269,7 +305,7 @@ def hedge(
         answered = np.where(wins[:, None], one.answered, two.answered)
         return replace(one, e2e=e2e, ttft=ttft, failed=lost, calls=calls[0] + calls[1], answered=answered)
 
-    return _joined(first, first, asked, then, correlation, race, watch)
+    return _joined(first, first, asked, then, correlation, race, watch, pairs)
 
 
 def cascade(
@@ -281,6 +317,7 @@ def cascade(
     judge: str | None = None,
     judge_ms: float = 0.0,
     correlation: float = 0.0,
+    pairs: Pairs | None = None,
 ) -> Answers:
     """``first`` answers, a judge looks at the answer, and the ``escalated`` share of the requests goes on to ``then``.
 
@@ -297,7 +334,7 @@ def cascade(
             continue
         judged = _judged(part, judge, judge_ms)
         leaves = judged.failed | goes_on
-        pieces.append(_joined(judged, judged, leaves, then, correlation, _behind, "e2e")._weighing(share))
+        pieces.append(_joined(judged, judged, leaves, then, correlation, _behind, "e2e", pairs)._weighing(share))
     told = [piece.n for piece in pieces if piece.n is not None]
     return replace(_stacked(pieces), n=min(told, default=None))
 
@@ -342,7 +379,16 @@ def _chosen(flags: Flags, one: Floats | None, two: Floats | None) -> Floats | No
     return None if one is None or two is None else np.where(flags, one, two)
 
 
-def _joined(first: Answers, so_far: Answers, leaves: Flags, then: Answers, correlation: float, combine: Combine, watch: Measure) -> Answers:
+def _joined(
+    first: Answers,
+    so_far: Answers,
+    leaves: Flags,
+    then: Answers,
+    correlation: float,
+    combine: Combine,
+    watch: Measure,
+    pairs: Pairs | None = None,
+) -> Answers:
     """The courses of ``first`` that stay, as they are, and those that ``then`` takes part in, combined with its courses.
 
     ``so_far``: the same courses as ``first``, as ``combine`` is to see them.
@@ -352,14 +398,16 @@ def _joined(first: Answers, so_far: Answers, leaves: Flags, then: Answers, corre
     slots = tuple(dict.fromkeys((*first.slots, *then.slots)))
     first, so_far, two = (part._in_slots(slots) for part in (first, so_far, then))
     pieces = [first.at(~leaves)]
-    if leaves.any():
+    if leaves.any() and pairs is not None:
+        pieces.append(_together(first, so_far, leaves, two, combine, watch, pairs))
+    elif leaves.any():
         if correlation < 1:
             pieces.append(_independent(so_far.at(leaves), two, combine)._weighing(1 - correlation))
         if correlation > 0:
-            pieces.append(_comonotone(first, so_far, leaves, two, combine, watch)._weighing(correlation))
+            pieces.append(_together(first, so_far, leaves, two, combine, watch, None)._weighing(correlation))
     elif first.ttft is not None and then.ttft is None:
         pieces[0] = replace(pieces[0], ttft=None)
-    told = [part.n for part in (first, then) if part.n is not None]
+    told = [n for n in (first.n, then.n, pairs.n if pairs else None) if n is not None]
     used_twice = {slot for slot in first.slots if first.calls_of(slot)} & {slot for slot in two.slots if two.calls_of(slot)}
     joined = _stacked([piece for piece in pieces if piece.weights.size])
     notes = tuple(dict.fromkeys((*first.notes, *then.notes)))
@@ -379,15 +427,22 @@ def _independent(one: Answers, two: Answers, combine: Combine) -> Answers:
     return _thinned(replace(combine(each, every), weights=each.weights * every.weights), 0, 0.0)
 
 
-def _comonotone(first: Answers, so_far: Answers, leaves: Flags, two: Answers, combine: Combine, watch: Measure) -> Answers:
-    """The slowest of the one with the slowest of the other, failures last."""
+def _together(
+    first: Answers, so_far: Answers, leaves: Flags, two: Answers, combine: Combine, watch: Measure, pairs: Pairs | None
+) -> Answers:
+    """The slowest of the one with the slowest of the other, failures last; or rank with rank as the ``pairs`` were measured.
+
+    Both distributions stay what they are; within the rank of one measured pair slow goes with slow.
+    """
+    known = pairs or Pairs(np.zeros(1, np.int64))
     orders = [np.lexsort((_ranking(part, watch), part.failed)) for part in (first, two)]
     sums = [np.cumsum(part.weights[order]) for part, order in zip((first, two), orders, strict=True)]
     sums = [each / each[-1] for each in sums]
-    edges = np.union1d(*sums)
+    edges = np.union1d(sums[0], known.back(sums[1]))
     weights = np.diff(edges, prepend=0.0)
     middles = edges - weights / 2
-    rows = [order[np.searchsorted(each, middles)] for each, order in zip(sums, orders, strict=True)]
+    places = (middles, known.across(middles))
+    rows = [order[np.minimum(np.searchsorted(each, at), each.size - 1)] for each, order, at in zip(sums, orders, places, strict=True)]
     goes = leaves[rows[0]]
     weights = weights[goes] * float(first.weights.sum())
     return replace(combine(so_far.at(rows[0][goes]), two.at(rows[1][goes])), weights=weights)

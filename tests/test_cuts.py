@@ -62,6 +62,19 @@ def test_many_texts_are_few_labels() -> None:
     assert labels.codes.tolist() == [0] * 5000 + [1]
 
 
+def test_one_text_in_so_many_stays_itself_the_same_in_every_log() -> None:
+    ids = [f"pair-{n}" for n in range(4000)]
+    few, fewer = (Cut("pair_id", one_in=one_in).labels(pairs_of(ids)) for one_in in (4, 8))
+    kept = [{name for name in labels.names if name != " "} for labels in (few, fewer)]
+    assert 800 < len(kept[0]) < 1200
+    assert kept[1] < kept[0]
+    assert {name.strip() for name in kept[0]} <= set(ids)
+
+
+def pairs_of(ids: list[str]) -> Batch:
+    return Batch(len(ids), np.zeros(len(ids), np.bool_), {}, {"pair_id": Labels.of(ids, len(ids))})
+
+
 def test_words_are_text_and_not_patterns() -> None:
     cut = Cut.of("prompt", [("has_any_of", ("c++", "a.b"))])
     labels = cut.labels(texts_of(["in c++ please", "axb", "a.b"]))

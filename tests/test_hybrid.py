@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -372,6 +373,41 @@ def test_a_first_token_timeout_keeps_what_goes_with_a_quick_first_token(tmp_path
     option = found.case.options["policy"]
     assert option.ttft is not None
     assert [*option.ttft.at({}).values_ms] == pytest.approx([100.0, 350.0])
+
+
+def paired_logs(tmp_path: Path, pair_of: Callable[[int], str | None]) -> None:
+    """The edge takes a second for one request in ten, the cloud 450 instead of 200 ms for one in ten: for which, ``pair_of`` says."""
+    write_log(tmp_path / "all.jsonl", [1000.0 if n < 40 else 50.0 for n in range(400)], placement="edge", pair_id=lambda n: f"p{n}")
+    write_log(tmp_path / "all.jsonl", [450.0 if n < 40 else 200.0 for n in range(400)], placement="cloud", pair_id=pair_of)
+
+
+PAIRED = "{fallback: {first: edge, then: cloud, after: 100 ms, correlation: 50%}}"
+
+
+@pytest.mark.parametrize(
+    ("pair_of", "late"),
+    [(lambda n: f"p{n}", 0.1), (lambda n: f"p{399 - n}", 0.0), (lambda n: f"p{(n + 20) % 400}", 0.05)],
+    ids=["the same", "others", "half of them"],
+)
+def test_pairs_in_the_log_say_whether_the_same_requests_are_slow(tmp_path: Path, pair_of: Callable[[int], str], late: float) -> None:
+    """550 ms where both are slow. Measured pairs count more than a stated correlation, and nothing is assumed any more."""
+    paired_logs(tmp_path, pair_of)
+    workload = f"{{requests: 1M /month, options: [cloud, policy], baseline: cloud, runs_on: policy, {VALUE}}}"
+    found = decision(tmp_path, f"{ROUTED}  policy: {PAIRED}\nworkloads:\n  search: {workload}\n")
+    assert found.books.after is not None
+    assert found.books.after.miss_ratio(500) == pytest.approx(late, abs=1e-9)
+    assert (found.books.after.basis, found.books.after.n) == ("measured", 400)
+    assert any("400 requests that both parts were asked" in note for note in found.case.notes)
+    assert not any("correlation" in driver.name for driver in found.books.drivers)
+
+
+def test_too_few_pairs_say_nothing(tmp_path: Path) -> None:
+    paired_logs(tmp_path, lambda n: f"p{n}" if n < 99 else f"q{n}")
+    workload = f"{{requests: 1M /month, options: [cloud, policy], baseline: cloud, runs_on: policy, {VALUE}}}"
+    found = decision(tmp_path, f"{ROUTED}  policy: {PAIRED}\nworkloads:\n  search: {workload}\n")
+    assert found.books.after is not None
+    assert found.books.after.basis == "assumed"
+    assert found.books.after.miss_ratio(500) == pytest.approx(0.5 * 0.01 + 0.5 * 0.1, rel=1e-6)
 
 
 # ---- the best setting ------------------------------------------------------------------------------------------------------------

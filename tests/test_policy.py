@@ -12,7 +12,7 @@ import pytest
 
 from edgeroi.errors import NoAnswer
 from edgeroi.latency import Latency
-from edgeroi.policy import Answers, cascade, fallback, hedge, split
+from edgeroi.policy import Answers, Pairs, cascade, fallback, hedge, split
 
 REQUESTS = 1_000_000
 
@@ -351,6 +351,73 @@ def test_nesting_does_not_make_it_grow(edge: Answers, cloud: Answers) -> None:
     for _ in range(3):
         found = hedge(cascade(found, found, cloud, 0.2), edge, 120.0)
     assert found.weights.size < 100_000
+
+
+# ---- measured pairs --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The same requests at two parts: who failed and how long each took."""
+
+    failed: Any
+    ms: Any
+
+    def answers(self, slot: str) -> Answers:
+        good, bad = self.ms[~self.failed], self.ms[self.failed]
+        latency = Latency.from_atoms(good, np.ones(good.size), failure_ratio=float(self.failed.mean()), n=good.size, basis="measured")
+        return Answers.of(slot, latency, None, Latency.from_atoms(bad, np.ones(bad.size)))
+
+
+def both_asked(n: int = 4000) -> tuple[Asked, Asked]:
+    """Lognormal times whose logarithms correlate by 0.7; failures of 2 % and 1 %, every second of the latter a failure of both."""
+    rng = np.random.default_rng(11)
+    one, other = rng.standard_normal((2, n))
+    failed = rng.permutation(n) < 0.02 * n
+    also = (rng.permutation(n) < 0.005 * n) | (failed & (rng.random(n) < 0.25))
+    return Asked(failed, 60 * np.exp(0.6 * one)), Asked(also, 120 * np.exp(0.3 * (0.7 * one + np.sqrt(0.51) * other)))
+
+
+@pytest.mark.parametrize("after", [40.0, 100.0, 160.0])
+def test_with_pairs_a_policy_is_what_happened_to_them(after: float) -> None:
+    """Played on the very pairs: nothing is assumed, so quantiles, calls and failures are those of the play, for each policy."""
+    first, then = both_asked()
+    pairs = Pairs.of((first.failed, first.ms), (then.failed, then.ms))
+    one, two = ((side.failed, side.ms, np.zeros(side.ms.size)) for side in (first, then))
+    for make, play in ((fallback, play_fallback), (hedge, play_hedge)):
+        found = make(first.answers("edge"), then.answers("cloud"), after, pairs=pairs)  # type: ignore[operator]
+        failed, ms, _ = play(one, two, after)
+        latency = found.latency("e2e")
+        assert [latency.quantile(p) for p in (0.5, 0.9, 0.99)] == pytest.approx(np.quantile(ms[~failed], [0.5, 0.9, 0.99]), rel=0.005)
+        assert latency.mean_ms == pytest.approx(ms[~failed].mean(), rel=1e-6)
+        assert found.failure_ratio == pytest.approx(failed.mean(), abs=1e-9)
+        assert found.calls_of("cloud") == pytest.approx((one[0] | (one[1] > after)).mean(), abs=1e-9)
+
+
+def test_pairs_differ_from_either_assumption() -> None:
+    first, then = both_asked()
+    pairs = Pairs.of((first.failed, first.ms), (then.failed, then.ms))
+    sides = first.answers("edge"), then.answers("cloud")
+    found = [fallback(*sides, 100.0, correlation=c, pairs=each) for c, each in ((0.0, None), (0.0, pairs), (1.0, None))]
+    late = [latency.miss_ratio(250.0) for each in found if (latency := each.latency("e2e"))]
+    assert 1.05 * late[0] < late[1] < 0.95 * late[2]
+
+
+def test_ranks_that_agree_are_comonotone(edge: Answers, cloud: Answers) -> None:
+    found = [fallback(edge, cloud, 150.0, pairs=Pairs(np.arange(500))), fallback(edge, cloud, 150.0, correlation=1.0)]
+    one, other = ([latency.mean_ms, *map(latency.quantile, (0.5, 0.9, 0.99))] for each in found if (latency := each.latency("e2e")))
+    assert one == pytest.approx(other, rel=1e-9)
+    assert [each.n for each in found] == [500, None]
+
+
+def test_pairs_keep_both_distributions(edge: Answers, cloud: Answers) -> None:
+    """Whatever the order, everybody asked of both meets the second's own distribution: after 0 ms nothing else is left of it."""
+    shuffled = Pairs(np.random.default_rng(3).permutation(700))
+    found, own = fallback(edge, cloud, 0.0, pairs=shuffled).latency("e2e"), cloud.latency("e2e")
+    assert found is not None
+    assert own is not None
+    assert found.mean_ms == pytest.approx(own.mean_ms, rel=1e-9)
+    assert [found.quantile(p) for p in (0.5, 0.99)] == pytest.approx([own.quantile(p) for p in (0.5, 0.99)], rel=1e-9)
 
 
 # ---- what it rests on ----------------------------------------------------------------------------------------------------------
