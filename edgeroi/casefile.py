@@ -23,7 +23,6 @@ from edgeroi.estimate import Range
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.latency import TOLD_SHARE, Latency, over_days, same_mix
 from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family
-from edgeroi.policy import Measure as Policed
 from edgeroi.policy import Pairs
 from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
@@ -117,7 +116,7 @@ def _is_paired(groups: Sequence[Group]) -> bool:
     return told > 0 and told >= TOLD_SHARE * sum(group.tally.requests for group in groups)
 
 
-def _by_pair(groups: Iterable[Group], measure: Policed) -> Mapping[str, tuple[bool, float]]:
+def _by_pair(groups: Iterable[Group], measure: Judged) -> Mapping[str, tuple[bool, float]]:
     """``(failed, ms)`` by pair, of those with one request."""
     found: dict[str, list[Tally]] = {}
     for group in groups:
@@ -583,7 +582,7 @@ class _Gathering:
         specs = sorted(self.plain.values(), key=lambda spec: spec.name != self.spec.baseline)
         return next((found for spec in specs if (found := self.measured_at(spec))), ())
 
-    def pairs(self, first: OptionSpec, then: OptionSpec, measure: Policed) -> Pairs | None:
+    def pairs(self, first: OptionSpec, then: OptionSpec, measure: Judged) -> Pairs | None:
         """How two options went together on requests that both were asked; ``None`` where the log does not pair them, or too few."""
         if "pair_id" not in self.rules.cuts or not all(_is_paired(self.measured_at(spec)) for spec in (first, then)):
             return None
