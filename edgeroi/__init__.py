@@ -35,9 +35,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             census                                      requests counted into partial profiles
             workload                                    partial profiles that add up
             trust · pairs                               whether a run was sent on time · differences pair by pair
-            request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
             cuts                                        requests told apart by what a rule asks
-            request                                     canonical columns of one call, line accounting
+            request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
             stats                                       order statistics, intervals
             units                                       quantities that carry their units
