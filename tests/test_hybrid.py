@@ -122,6 +122,19 @@ options:
     assert float(cost(found)) == pytest.approx((neurons - free) / 1000 * 0.011 + 5 + 0.25 * 5, rel=1e-9)
 
 
+def test_two_options_of_one_account_share_its_fee_and_its_allowance(tmp_path: Path) -> None:
+    """Half of the 1,000 Mtok to each of two models at 6,058 and 1,841 neurons a Mtok: together they have 10,000 neurons a day free."""
+    options = """
+options:
+  cloud: {placement: cloud, price: {input: 0.005 USD/Mtok}, latency: 200 ms}
+  edge: {placement: edge, price: cloudflare/@cf/baai/bge-base-en-v1.5, latency: 50 ms, fixed: 5 USD/month per account}
+  small: {placement: edge, price: cloudflare/@cf/baai/bge-small-en-v1.5, latency: 40 ms, fixed: 5 USD/month per account}
+"""
+    found = with_policy(tmp_path, "{split: {small: 50%, edge: 50%}}", options=options)
+    neurons, free = 500 * 6058 + 500 * 1841, 10_000 * 730 / 24
+    assert float(cost(found)) == pytest.approx((neurons - free) / 1000 * 0.011 + 5, rel=1e-9)
+
+
 @pytest.mark.usefixtures("edge_log")
 def test_an_unstated_correlation_is_a_driver_from_none_to_all(tmp_path: Path) -> None:
     options = OPTIONS.replace("latency: 200 ms", "latency: {p50: 200 ms, p99: 450 ms}")
