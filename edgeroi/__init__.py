@@ -38,7 +38,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             cuts                                        requests told apart by what a rule asks
             request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
-            stats                                       order statistics, intervals
+            stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units                                       quantities that carry their units
             estimate                                    a number with its interval, n, basis and notes
             errors                                      what can go wrong, and how it ends
