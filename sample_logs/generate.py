@@ -17,6 +17,7 @@ from random import Random
 from statistics import NormalDist
 from typing import Any
 
+HERE = Path(__file__).parent
 SEED = 20261122
 FIRST_DAY = datetime(2026, 10, 24, tzinfo=UTC)
 Z99 = NormalDist().inv_cdf(0.99)
@@ -366,13 +367,15 @@ def packed(lines: Iterable[bytes]) -> bytes:
 
 def sample_logs() -> dict[str, bytes]:
     """Every file's name and content; each draws from a stream of its own, so that one can change without the others."""
-    sys.path.insert(0, str(Path(__file__).parent))
+    sys.path.insert(0, str(HERE))
     from generate_access import access_logs
     from generate_gateways import gateway_logs
+    from generate_tools import tool_logs
 
     return (
         gateway_logs(SEED)
         | access_logs(SEED + 100)
+        | tool_logs()
         | {
             "gateway.litellm.jsonl": b"".join(litellm_log(Random(SEED + 1))),
             "spendlogs.litellm.csv": b"".join(spend_log(Random(SEED + 2))),
@@ -388,6 +391,6 @@ def sample_logs() -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     for name, content in sample_logs().items():
         (folder / name).write_bytes(content)

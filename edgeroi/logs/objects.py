@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from edgeroi.errors import EdgeroiError
@@ -208,8 +209,9 @@ def is_array(head: Head) -> bool:
     return start.startswith(b"[") and inside in (b"{", b"]", b"")
 
 
+@lru_cache(maxsize=4)
 def first_objects(head: Head) -> tuple[dict[str, Any], ...]:
-    """The objects at the start of a file, from an array or from lines; what is none is left out."""
+    """The objects at the start of a file, from an array or from lines; what is none is left out. Every format looks at the same ones."""
     if is_array(head):
         found = elements(head.data, len(BOM) if head.data.startswith(BOM) else 0)[:50]
         raws = tuple(element.raw for element in found if element.fault is None)
