@@ -93,6 +93,79 @@ def k6_log(rng: Random) -> Iterator[bytes]:
             yield k6_point("vus", time, 8, {})
 
 
+# --- vegeta ----------------------------------------------------------------------------------------------------------------
+
+
+def vegeta_results(rng: Random) -> Iterator[Row]:
+    """120 embeddings at a steady rate; a few refused (code 0, the time it took to fail), a few overloaded (503)."""
+    for seq in range(120):
+        ns = round((seq / 2 + 0.0001 * rng.random()) * 1e9)
+        at, fate, took = RUN + timedelta(seconds=ns // 10**9), rng.random(), lognormal(rng, 84, 240)
+        code, error = 200, ""
+        if fate < 0.03:
+            code, took, error = 0, lognormal(rng, 0.4, 1.2), f'Post "{EMBED}": dial tcp 192.0.2.10:443: connect: connection refused'
+        elif fate < 0.06:
+            code, took, error = 503, lognormal(rng, 9, 30), "503 Service Unavailable"
+        yield {
+            "attack": "",
+            "seq": seq,
+            "code": code,
+            "timestamp": rfc3339_ns(at, ns % 10**9),
+            "latency": round(took * 1e6),
+            "bytes_out": 180,
+            "bytes_in": 9 if code == 200 else 0,
+            "error": error,
+            "body": "eyJvayI6MX0=" if code == 200 else None,
+            "method": "POST",
+            "url": EMBED,
+            "headers": None,
+        }
+
+
+def vegeta_cells(result: Row) -> bytes:
+    """The same result as ``vegeta encode --to csv`` writes it: no header, the instant in ns, an error with quotes quoted."""
+    whole, _, fraction = result["timestamp"].removesuffix("Z").partition(".")
+    ns = round(datetime.fromisoformat(whole + "+00:00").timestamp()) * 10**9 + int(fraction.ljust(9, "0"))
+    quotes = '"'
+    error = quotes + result["error"].replace(quotes, quotes * 2) + quotes if quotes in result["error"] else result["error"]
+    cells = (ns, result["code"], result["latency"], result["bytes_out"], result["bytes_in"], error, result["body"] or "", "")
+    return ",".join(str(cell) for cell in (*cells, result["seq"], result["method"], result["url"], "")).encode() + b"\n"
+
+
+# --- oha, JMeter -----------------------------------------------------------------------------------------------------------
+
+
+def oha_rows(rng: Random) -> Iterator[bytes]:
+    """200 answered requests of a streamed chat, seconds from the start of the run; four answers are a 500."""
+    yield b"request-start,DNS,DNS+dialup,Response-delay,request-duration,bytes,status\n"
+    for number, start in enumerate(arrivals(rng, 200, 120)):
+        dialup = round(lognormal(rng, 0.021, 0.05), 9) if number < 8 else 0
+        first, status = dialup + lognormal(rng, 0.41, 1.1), 500 if number % 50 == 21 else 200
+        whole = first + lognormal(rng, 2.4, 5.5) if status == 200 else first + 0.0001
+        yield f"{start:.9f},{dialup / 4:.9f},{dialup},{first:.9f},{whole:.9f},{1800 if status == 200 else 42},{status}\n".encode()
+
+
+def jmeter_rows(rng: Random) -> Iterator[bytes]:
+    """100 samples in a transaction each: an embedding; some fail to connect, some answers fail an assertion, one 404 is expected."""
+    yield (
+        b"timeStamp,elapsed,label,responseCode,responseMessage,threadName,dataType,success,failureMessage,bytes,sentBytes,"
+        b"grpThreads,allThreads,URL,Latency,IdleTime,Connect\n"
+    )
+    for number, offset in enumerate(arrivals(rng, 100, 300)):
+        stamp, fate, took = round((RUN.timestamp() + offset) * 1000), rng.random(), round(lognormal(rng, 92, 260))
+        code, message, success, failure, first = "200", "OK", "true", "", max(1, took - 1)
+        if fate < 0.03:
+            code, message, success, took, first = "Non HTTP response code: java.net.ConnectException", "refused", "false", 3, 0
+        elif fate < 0.06:
+            success, failure = "false", '"Test failed: text expected to contain ""embedding"""'
+        elif number == 77:
+            code, message = "404", "Not Found"
+        tail = f"512,180,4,4,{EMBED},{first},0,0"
+        yield f"{stamp},{took},embed,{code},{message},users 1-{number % 4 + 1},text,{success},{failure},{tail}\n".encode()
+        told = f'"Number of samples in transaction : 1, number of failing samples : {int(success == "false")}"'
+        yield f"{stamp},{took},search,,{told},users 1-{number % 4 + 1},,{success},,{tail.replace(EMBED, 'null')}\n".encode()
+
+
 # ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -100,5 +173,9 @@ def tool_logs() -> dict[str, bytes]:
     """Every file's name and content; each draws from a stream of its own."""
     logs: dict[str, Any] = {
         "loadtest.k6.json.gz": packed(k6_log(Random(SEED + 101))),
+        "loadtest.vegeta.jsonl.gz": packed(map(compact, vegeta_results(Random(SEED + 102)))),
+        "loadtest.vegeta.csv": map(vegeta_cells, vegeta_results(Random(SEED + 102))),
+        "loadtest.oha.csv": oha_rows(Random(SEED + 103)),
+        "loadtest.jmeter.csv": jmeter_rows(Random(SEED + 104)),
     }
     return {name: content if isinstance(content, bytes) else b"".join(content) for name, content in logs.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections import defaultdict
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from tool_samples import agree, claimed, detected_unit, profiled, sample, sampled
 
 from edgeroi.engines.local import read_logs
+from edgeroi.errors import EdgeroiError
 from edgeroi.logs.reading import reading
 
 NOTE = "a load test: its volume and its place are the generator's, not your users'"
@@ -126,10 +129,165 @@ def test_k6_chunks_end_between_requests(tmp_path, monkeypatch) -> None:
     assert (profile.lines.profiled, profile.total.ttft.n, profile.rejects[0].line) == (10, 9, 55)
 
 
+# ---- vegeta ----------------------------------------------------------------------------------------------------------------
+
+RESULT = {
+    "attack": "", "seq": 0, "code": 200, "timestamp": "2026-11-26T10:00:00.123456789+02:00", "latency": 2_453_412, "bytes_out": 0,
+    "bytes_in": 24, "error": "", "body": None, "method": "GET", "url": "http://x/a", "headers": None,
+}  # fmt: skip
+CELLS = "1795680000123456789,200,2453412,0,24,,Ym9keQ==,,0"
+
+
+def vegeta(**changed: object) -> str:
+    return json.dumps(RESULT | changed) + "\n"
+
+
+def test_the_vegeta_samples_tell_the_same_by_other_means() -> None:
+    results = [json.loads(line) for line in sample("loadtest.vegeta.jsonl.gz").splitlines()]
+    rows = list(csv.reader(io.StringIO(sample("loadtest.vegeta.csv").decode())))
+    good = [int(row[2]) / 1e6 for row in rows if 200 <= int(row[1]) < 400]
+    assert good == [result["latency"] / 1e6 for result in results if not result["error"]]
+    for name in ("loadtest.vegeta.jsonl.gz", "loadtest.vegeta.csv"):
+        profile = sampled(name)
+        agree(profile.select(), good, errors=len(results) - len(good))
+        assert profile.total.first_ns == int(rows[0][0])
+        assert profile.lines.profiled == len(rows)
+
+
+def test_vegeta_latency_is_nanoseconds_and_its_instant_the_start(tmp_path) -> None:
+    """2026-11-26 is day 20,783 of the epoch; 10:00 at +02:00 is 08:00 UTC."""
+    total = profiled(tmp_path, vegeta()).total
+    assert total.latency.quantile(0.5) == 2.453412
+    assert total.first_ns == (20_783 * 86_400 + 8 * 3600) * 10**9 + 123_456_789
+
+
+@pytest.mark.parametrize(("code", "error"), [(0, "connection refused"), (500, "500 Internal Server Error"), (0, "")])
+def test_vegeta_code_0_and_4xx_are_failures(tmp_path, code, error) -> None:
+    total = profiled(tmp_path, vegeta() + vegeta(code=code, error=error, latency=77)).total
+    assert (total.requests, total.errors, total.latency.n, total.failure.n) == (2, 1, 1, 1)
+
+
+def test_vegeta_attacks_are_workloads(tmp_path) -> None:
+    profile = profiled(tmp_path, vegeta(attack="nightly") + vegeta())
+    assert {group.key["workload"] for group in profile.groups} == {"nightly", "http://x/a"}
+
+
+def test_vegeta_numbers_as_text_are_rejected_not_read(tmp_path) -> None:
+    profile = profiled(tmp_path, vegeta() + vegeta(latency="2453412") + vegeta(code="200"))
+    assert (profile.lines.profiled, profile.lines.rejected) == (2, {"wrong_type": 1})
+
+
+@pytest.mark.parametrize("tail", ["", ",GET,http://x/a,"])
+def test_vegeta_csv_of_both_widths(tmp_path, tail) -> None:
+    profile = profiled(tmp_path, f"{CELLS}{tail}\n{CELLS}\n{CELLS}{tail}\n", name="r.csv")
+    rejected = {"ragged": 1} if tail else {}
+    assert (profile.lines.read, profile.lines.profiled, profile.lines.rejected) == (3, 3 - len(rejected), rejected)
+    assert profile.total.latency.quantile(0.5) == 2.453412
+    assert profile.files[0].format == "vegeta-csv"
+
+
+def test_vegeta_csv_with_an_error_in_quotes(tmp_path) -> None:
+    row = '1795680000123456789,0,812000,0,0,"Get ""http://x"", refused",,,1,GET,http://x/a,\n'
+    total = profiled(tmp_path, row + CELLS + ",GET,http://x/a,\n", name="r.csv").total
+    assert (total.requests, total.errors) == (2, 1)
+
+
+def test_vegeta_binary_results_are_told_what_to_do_with(tmp_path) -> None:
+    log = tmp_path / "results.bin"
+    log.write_bytes(b"\x5c\xff\x81\x03\x01\x01\x06Result\x01\xff\x82\x00\x01\x0a\x01\x06Attack\x01\x0c\x00")
+    with pytest.raises(EdgeroiError, match="vegeta encode"):
+        read_logs([log], reading())
+
+
+# ---- oha -------------------------------------------------------------------------------------------------------------------
+
+OHA = "request-start,DNS,DNS+dialup,Response-delay,request-duration,bytes,status\n"
+
+
+def test_the_oha_sample_by_other_means() -> None:
+    rows = list(csv.DictReader(io.StringIO(sample("loadtest.oha.csv").decode())))
+    good = [row for row in rows if row["status"] == "200"]
+    profile = sampled("loadtest.oha.csv")
+    latencies, first = ([1000 * float(row[name]) for row in good] for name in ("request-duration", "Response-delay"))
+    agree(profile.select(), latencies, errors=len(rows) - len(good), ttfts_ms=first)
+    assert profile.lines.skipped == {"header": 1}
+
+
+def test_oha_is_seconds_without_a_date_and_knows_only_the_answered(tmp_path) -> None:
+    profile = profiled(tmp_path, OHA + "3.5,0.001,0.02,0.4,0.812,42,200\n3.6,0,0,0,0.9,42,200\n", name="o.csv")
+    assert profile.total.latency.max_ms == 900.0
+    assert profile.total.latency.min_ms == 812.0
+    assert (profile.total.ttft.n, profile.total.ttft.min_ms) == (1, 400.0)  # a delay of 0 is one that nobody measured
+    assert profile.total.first_ns is None
+    assert any("only requests that were answered" in note for note in profile.files[0].notes)
+
+
+def test_oha_cells_that_are_no_numbers_are_rejected(tmp_path) -> None:
+    text = OHA + "3.5,0,0,0.4,N/A,42,200\n3.5,0,0,0.4,,42,200\n3.5,0,0\n1,0,0,0.1,0.2,3,200\n"
+    lines = profiled(tmp_path, text, name="o.csv").lines
+    assert (lines.profiled, lines.rejected) == (1, {"null_required": 1, "ragged": 1, "wrong_type": 1})
+
+
+# ---- JMeter ----------------------------------------------------------------------------------------------------------------
+
+JTL = "timeStamp,elapsed,label,responseCode,responseMessage,success,Latency\n"
+
+
+def test_the_jmeter_sample_by_other_means() -> None:
+    rows = list(csv.DictReader(io.StringIO(sample("loadtest.jmeter.csv").decode())))
+    requests = [row for row in rows if row["URL"] != "null"]
+    good = [float(row["elapsed"]) for row in requests if row["success"] == "true"]
+    profile = sampled("loadtest.jmeter.csv")
+    agree(profile.select(workload="embed"), good, errors=len(requests) - len(good))
+    assert profile.lines.skipped == {"header": 1, "other_record": len(rows) - len(requests)}
+    assert profile.total.first_ns == min(int(row["timeStamp"]) for row in requests) * 10**6
+
+
+@pytest.mark.parametrize(
+    ("cells", "failed"),
+    [
+        ("200,OK,true", False),
+        ("404,Not Found,true", False),  # an assertion that ignores the status
+        ("200,OK,false", True),  # an assertion on the body
+        ("Non HTTP response code: java.net.SocketTimeoutException,timed out,false", True),
+        (",,true", False),
+        (",,FALSE", True),
+    ],
+)
+def test_jmeter_success_decides(tmp_path, cells, failed) -> None:
+    total = profiled(tmp_path, f"{JTL}1795680000123,354,login,{cells},300\n", name="r.jtl").total
+    assert (total.requests, total.errors) == (1, int(failed))
+    assert total.first_ns == 1795680000123 * 10**6
+
+
+def test_jmeter_transactions_are_not_requests(tmp_path) -> None:
+    told = '"Number of samples in transaction : 2, number of failing samples : 0"'
+    row = "1795680000123,354,login,200,OK,true,300\n"
+    profile = profiled(tmp_path, f"{JTL}{row}{row}1795680000123,708,page,,{told},true,0\n", name="r.jtl")
+    assert (profile.lines.profiled, profile.lines.skipped) == (2, {"header": 1, "other_record": 1})
+
+
+def test_jmeter_latency_is_the_first_byte_of_a_stream_only(tmp_path) -> None:
+    rows = "".join(f"1795680000123,1000,a,200,OK,true,{first}\n" for first in (300, 999, 0))
+    ttft = profiled(tmp_path, JTL + rows, name="r.jtl").total.ttft
+    assert (ttft.n, ttft.min_ms) == (1, 300.0)
+
+
+def test_jmeter_other_separators_and_other_instants(tmp_path) -> None:
+    assert profiled(tmp_path, (JTL + "1795680000123,354,login,200,OK,true,300\n").replace(",", ";"), name="r.jtl").lines.profiled == 1
+    dated = profiled(tmp_path, JTL + "2026/11/26 10:00:00,354,login,200,OK,true,300\n", name="r.jtl")
+    assert dated.lines.rejected == {"bad_timestamp": 1}
+    assert profiled(tmp_path, JTL + "1795680000123,354,login,200,OK,maybe,300\n", name="r.jtl").lines.rejected == {"wrong_type": 1}
+
+
 # ---- all of them -----------------------------------------------------------------------------------------------------------
 
 UNITS = {
     "loadtest.k6.json.gz": ("k6", "http_req_duration, ms"),
+    "loadtest.vegeta.jsonl.gz": ("vegeta", "latency, ns"),
+    "loadtest.vegeta.csv": ("vegeta-csv", "latency, ns"),
+    "loadtest.oha.csv": ("oha-csv", "request-duration, s"),
+    "loadtest.jmeter.csv": ("jmeter", "elapsed, ms"),
 }
 
 

@@ -69,13 +69,16 @@ def source_of(column: str, reading: Reading) -> str:
     return ".".join(mapped.path) if mapped else column
 
 
-def rows(stream: BinaryIO, begun: bytes, reading: Reading, separator: str, judging: Judging) -> Iterator[Chunk]:
+def rows(
+    stream: BinaryIO, begun: bytes, reading: Reading, separator: str, judging: Judging, names: tuple[str, ...] = ()
+) -> Iterator[Chunk]:
     """All records of a file, a chunk for each block of it. ``begun``: what was read of the stream already.
 
-    Raises ``InternalFault`` if the records' lines are not all the lines there are, by a count of newlines.
+    ``names``: the columns of a table that has no header. Raises ``InternalFault`` if the records' lines are not all the lines there
+    are, by a count of newlines.
     """
     newlines, rest, waiting = NewlineCount(), b"", [begun]
-    table = _Table(judging, separator)
+    table = _Table(judging, separator, len(names) or None, judging(names) if names else None)
     for piece, last in with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), newlines.see)):
         if piece.too_long:
             yield table.too_long(reading, piece.data)
