@@ -34,6 +34,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             prices                                      dated rates, the book
             census                                      requests counted into partial profiles
             workload                                    partial profiles that add up
+            aggregate                                   ready quantiles of requests nobody lists
             trust · pairs                               whether a run was sent on time · differences pair by pair
             cuts                                        requests told apart by what a rule asks
             request · exchange · schedule               columns of one call, line accounting · one measured request · intended times

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edgeroi.aggregate import Aggregate
 from edgeroi.assembly import Among, Assembly, Rules, asked_of_columns, policies_of
 from edgeroi.cost import Capacity
 from edgeroi.cuts import Cut
@@ -44,6 +45,8 @@ WEEK_HOURS = 168.0
 WEEK_FACTOR = 7 / 5
 #: Pairs are told apart for so many requests of a log, and say how two options go together from so many on.
 PAIRED_MOST, PAIRS_LEAST = 1_500, 100
+#: Aggregates that a message names.
+_FEW_AGGREGATES = 3
 #: Columns every log is grouped by, so that rows can be told to options.
 GROUPED_BY = ("workload", "placement", "model", "provider", "region")
 
@@ -161,7 +164,9 @@ def _source(scenario: Scenario, profiles: tuple[Profile, ...]) -> str:
     if not profiles:
         return "no log: latencies as stated"
     total = sum_tallies(profile.total for profile in profiles)
-    said = [span_words(total), f"{total.requests:,} requests"]
+    stated = sum(len(profile.aggregates) for profile in profiles)
+    said = [span_words(total), f"{total.requests:,} requests"] if total.requests or not stated else []
+    said += [f"{stated:,} aggregate{'s' if stated > 1 else ''}"] if stated else []
     sampling = scenario.sampling if scenario.sampling is not None else profiles[0].sampling
     said.append("unsampled" if sampling == 1 else f"sampled {100 * sampling:.3g} %" if isinstance(sampling, float) else "tail-sampled")
     vantage = scenario.seen_from or profiles[0].seen_from
@@ -230,7 +235,7 @@ class _Gathering:
                 f"the log holds no request of workload {self.spec.name!r}",
                 place=self.scenario.place(self.spec.name),
                 key=f"workloads.{self.spec.name}",
-                fix=did_you_mean(self.spec.name, names) if names else "say which rows are its own: where: {model: ...}",
+                fix=_other_rows(self.spec.name, names, profile),
             )
         return found
 
@@ -259,6 +264,37 @@ class _Gathering:
         if self.log is not None and option.policy is None:
             return self._common_groups(option)
         return None
+
+    def option_aggregate(self, option: OptionSpec) -> Aggregate | None:
+        """What the option's own log states of requests it does not list; raises where it states it of several runs."""
+        if option.log is None or not (aggregates := self.profile(option.log).aggregates):
+            return None
+        told = {one.key["workload"] for one in aggregates}
+        own = self.own_rows if self.spec.name in told or self.spec.where is not None else {}
+        wanted = {**own, **option.log.where}
+        found = [one for one in aggregates if all(one.key[column] in values for column, values in wanted.items())]
+        if len(found) > 1:
+            several = ", ".join(one.words for one in found[:_FEW_AGGREGATES]) + (", ..." if len(found) > _FEW_AGGREGATES else "")
+            said = f"{len(found)} aggregates tell of {option.name}, and aggregates do not add up: {several}"
+            raise EdgeroiError(said, place=option.log.place, fix="say which one it is: where: {workload: ...}, or name one file")
+        return found[0] if found else None
+
+    def _stated_by_aggregate(self, option: OptionSpec, measure: Measure) -> Latency | None:
+        """The distribution through an aggregate's quantiles; ``None`` where there is none, or it states nothing of this measure."""
+        one = self.option_aggregate(option)
+        known = one.measure(measure) if one else None
+        if one is None or known is None or (measure == "ttft" and not known.ms):
+            return None
+        if known.quantile(0.5) is None:
+            said = "every request failed" if one.error_ratio == 1 else "it states no p50"
+            fix = "have the tool write its median (k6: summaryTrendStats), or give a log of requests"
+            raise EdgeroiError(
+                f"{one.file} gives {option.name} no latency: {said}", place=option.log.place if option.log else None, fix=fix
+            )
+        stated = ", ".join(f"p{100 * p:g}" for p in known.ms)
+        notes = [f"an aggregate: {stated} as {one.file} states them, lognormal between and beyond, without an interval"]
+        notes += ["it does not state how many requests failed: taken as none"] if one.error_ratio is None else []
+        return Latency.from_quantiles(known.ms, one.error_ratio or 0.0, "aggregate", tuple(notes))
 
     def _common_groups(self, option: OptionSpec) -> tuple[Group, ...]:
         """Groups of the common log by placement; those that say none, or a model no option names, belong to the baseline."""
@@ -363,6 +399,8 @@ class _Gathering:
             network = rows.network.quantile(0.5) if rows.network.n >= TOLD_SHARE * rows.latency.n else None
             failing = Latency.of(rows.failure, 0.0) if rows.failure.n else None
             return Timing(measured, leg=self._outer_leg(option), basis="measured", network_ms=network, failing=failing)
+        if (stated := self._stated_by_aggregate(option, measure)) is not None:
+            return Timing(stated, leg=self._outer_leg(option), basis="aggregate")
         return self._stated(option, measure)
 
     def _joint(self, spec: OptionSpec, e2e: Timing | None, ttft: Timing | None) -> tuple[tuple[float, Timing, Timing], ...]:
@@ -417,21 +455,25 @@ class _Gathering:
         """The baseline with its whole network part gone, or why that is not known."""
         leg = Leg(((1.0, option.rtt),), option.round_trips) if option.rtt else None
         rows = self.option_rows(baseline)
-        if rows is None or not (sample := _sample(rows, measure)).n:
+        if rows is not None and (sample := _sample(rows, measure)).n:
+            failing = rows.error_ratio or 0.0
+            served = rows.served if measure == "latency" else rows.ttft_served
+            if served.n >= TOLD_SHARE * sample.n:
+                return self._best(Latency.of(served, failing, "best_case"), leg)
+            whole: Latency | None = Latency.of(sample, failing)
+        else:
+            whole = self._stated_by_aggregate(baseline, measure)
+        if whole is None:
             stated = self._stated(baseline, measure)
             if stated is None or (stated.leg is None and option.placement in EDGE):
                 return f"nobody measured or stated the latency of {option.name}, nor the network part of {baseline.name}"
             return replace(stated, leg=leg, cold=None, origin=self.spec.origin_calls, basis="best_case")
-        failing = rows.error_ratio or 0.0
-        served = rows.served if measure == "latency" else rows.ttft_served
-        if served.n >= TOLD_SHARE * sample.n:
-            return self._best(Latency.of(served, failing, "best_case"), leg)
-        known = self.leg(baseline)
-        if self.vantage in ("gateway", "server") and known:
-            return self._best(Latency.of(sample, failing).on("best_case"), leg)
-        if self.vantage == "client" and known:
-            return self._best(Latency.of(sample, failing).shifted(-known.mean_ms({})).on("best_case"), leg)
-        if self.vantage is None:
+        known, vantage = self.leg(baseline), self.vantage_of(baseline)
+        if vantage in ("gateway", "server") and known:
+            return self._best(whole.on("best_case"), leg)
+        if vantage == "client" and known:
+            return self._best(whole.shifted(-known.mean_ms({})).on("best_case"), leg)
+        if vantage is None:
             also = "" if known else ", and where the users are (users_in)"
             return f"vantage unknown: say where the log measured (seen_from){also}"
         return f"the log does not tell the network part: say where the users are (users_in), or the rtt of {baseline.name}"
@@ -470,7 +512,9 @@ class _Gathering:
         measured = rows is not None and rows.latency.n > 0 and self.scenario.sampling != "tail"
         e2e, ttft = self.timing(spec, "latency"), self.timing(spec, "ttft")
         if e2e or ttft:
-            return replace(option, e2e=e2e, ttft=ttft, measured=measured, joint=self._joint(spec, e2e, ttft))
+            beside = measured and spec.log is not None and bool(self.profile(spec.log).aggregates)
+            notes = ("its log holds an aggregate too, which is not added to the requests",) if beside else ()
+            return replace(option, e2e=e2e, ttft=ttft, measured=measured, joint=self._joint(spec, e2e, ttft), notes=(*option.notes, *notes))
         if spec.name == self.spec.baseline or spec.placement not in EDGE:
             return replace(option, unknown_latency=f"nobody measured or stated the latency of {spec.name}")
         baseline = self.spec.options[self.spec.baseline]
@@ -746,6 +790,13 @@ class _Gathering:
 def _placement_of(spec: OptionSpec) -> str:
     assert spec.placement is not None, "a policy is put together from its parts"
     return spec.placement
+
+
+def _other_rows(workload: str, names: list[str], profile: Profile) -> str:
+    """What to say of a workload that a log does not hold, where it holds others, rows without a name, or aggregates alone."""
+    if not profile.total.requests and profile.aggregates:
+        return "it holds aggregates, which tell neither volume nor tokens: name it as the log of an option"
+    return did_you_mean(workload, names) if names else "say which rows are its own: where: {model: ...}"
 
 
 def _too_few(option: OptionSpec, rows: Tally) -> str | None:

@@ -200,8 +200,9 @@ class Graded(Protocol):
 class Option:
     """One way to serve a workload, resolved: prices looked up, logs read.
 
-    ``measured``: whether its latency was measured at this option. ``tariff`` is ``None`` where no price is known, for the reason in
-    ``unpriced``; ``e2e`` and ``ttft`` are ``None`` where nothing is known about them, for the reason in ``unknown_latency``.
+    ``measured``: whether its latency was measured at this option, request by request; an aggregate does not do.
+    ``tariff`` is ``None`` where no price is known, for the reason in ``unpriced``; ``e2e`` and ``ttft`` are ``None`` where nothing is
+    known about them, for the reason in ``unknown_latency``.
     Of a policy, ``policy`` is its kind and ``parts`` the options it is made of. ``joint``: how e2e and TTFT go together where a log was
     asked, as (share, e2e, TTFT) of successes with a like TTFT.
     """

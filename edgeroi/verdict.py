@@ -249,7 +249,8 @@ def _unsettled(case: Case, need: str) -> str:
     option = case.books.candidate
     if not _hopeful(option) or case.books.after is None or not any(need == deadline_name(p, limit) for p, limit in case.needs.deadline):
         return f"whether {option.name} meets {need} is not known"
-    return f"{'only the best case' if option.best_case else 'a stated latency'} meets {need}, probe {option.name}"
+    hope = "only the best case" if option.best_case else "an aggregate without its requests" if _is_aggregate(case) else "a stated latency"
+    return f"{hope} meets {need}, probe {option.name}"
 
 
 def _seen(case: Case, option: Option, need: str) -> str:
@@ -417,10 +418,22 @@ def _in_favour(case: Case, why: str) -> tuple[Verdict, str]:
         return "undecided", case.doubts[0]
     candidate = case.books.candidate
     if not candidate.answered_for:
-        known = "best case wins" if candidate.best_case else "wins with a stated latency"
-        return "undecided", f"{known}, probe {candidate.name}"
+        return "undecided", f"{_hope(case)}, probe {candidate.name}"
     assumed = candidate.assume
     return "worth_it", why if candidate.measured or not assumed else f"{why}, assumed by {assumed.by}: {assumed.why}"
+
+
+def _hope(case: Case) -> str:
+    """What a candidate that nobody measured wins by."""
+    if case.books.candidate.best_case:
+        return "best case wins"
+    return "wins by an aggregate without its requests" if _is_aggregate(case) else "wins with a stated latency"
+
+
+def _is_aggregate(case: Case) -> bool:
+    """Whether a tool states the candidate's quantiles: real requests, but none of them is there to tell how sure it is."""
+    timing = case.books.candidate.timing(case.books.stakes.judge)
+    return timing is not None and timing.basis == "aggregate"
 
 
 def _loses(case: Case) -> str:

@@ -585,7 +585,8 @@ def _latency(latency: Latency | None) -> Json:
     if latency is None:
         return None
     points: dict[str, Json] = {f"p{100 * p:g}": latency.quantile(p) for p in (0.5, 0.95, 0.99)}
-    estimable: dict[str, Json] = {f"p{100 * p:g}": latency.estimable(p) for p in (0.5, 0.95, 0.99)}
+    listed = latency.basis != "aggregate"  # an aggregate has a sample, but nobody can look at it
+    estimable: dict[str, Json] = {f"p{100 * p:g}": listed and latency.estimable(p) for p in (0.5, 0.95, 0.99)}
     return {**points, "mean": latency.mean_ms, "basis": latency.basis, "n": latency.n, "estimable": estimable}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
+from edgeroi.aggregate import Aggregate
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.request import LineCount, Reject
 
@@ -211,6 +212,7 @@ class Profile:
 
     ``seen_from``: where the log measured, ``None`` where nobody said. ``sampling``: the share of requests the log keeps.
     ``rejects``: the first few rejected lines; all of them go to a rejects file where one was asked for.
+    ``aggregates``: what tools state of requests they do not list; they stand beside the groups and are in none of them.
     """
 
     partial: Partial
@@ -219,6 +221,7 @@ class Profile:
     notes: tuple[str, ...] = ()
     seen_from: SeenFrom | None = None
     sampling: float = 1.0
+    aggregates: tuple[Aggregate, ...] = ()
 
     @property
     def by(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from generate import FIRST_DAY, SEED, Row, lognormal, packed
+from generate import FIRST_DAY, SEED, Row, count, lognormal, packed
 
 #: When the load tests ran.
 RUN = FIRST_DAY + timedelta(days=20, hours=9)
@@ -166,6 +166,112 @@ def jmeter_rows(rng: Random) -> Iterator[bytes]:
         yield f"{stamp},{took},search,,{told},users 1-{number % 4 + 1},,{success},,{tail.replace(EMBED, 'null')}\n".encode()
 
 
+# --- aggregates: the tools' own quantiles of requests that they do not list --------------------------------------------------
+
+
+def percentile(values: list[float], p: float) -> float:
+    """Linear between the two nearest, as numpy and k6 have it; ``p`` between 0 and 1."""
+    ordered = sorted(values)
+    place = p * (len(ordered) - 1)
+    below = int(place)
+    return ordered[below] + (ordered[min(below + 1, len(ordered) - 1)] - ordered[below]) * (place - below)
+
+
+def locust_rounded(ms: float) -> int:
+    """Two digits from 100 ms on, whole ms below: how Locust groups the times it keeps."""
+    return round(ms, -(len(str(round(ms))) - 2)) if ms >= 100 else round(ms)
+
+
+LOCUST_POINTS = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0)
+
+
+def locust_row(kind: str, name: str, times: list[float], failures: int) -> bytes:
+    """One row of ``_stats.csv``: ready quantiles of all requests, failed ones too."""
+    grouped = sorted(round(float(locust_rounded(ms))) for ms in times)
+    points = [grouped[min(len(grouped) - 1, int(p * len(grouped)))] for p in LOCUST_POINTS]
+    whole = (len(times), failures, points[0], sum(times) / len(times), min(times), max(times), 512.0, len(times) / 300, failures / 300)
+    return ",".join(str(cell) for cell in (kind, name, *whole, *points)).encode() + b"\r\n"
+
+
+def locust_stats(rng: Random) -> Iterator[bytes]:
+    """Two endpoints, one that nobody asked, and all of them once more."""
+    yield (
+        b"Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,Max Response Time,"
+        b"Average Content Size,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%\r\n"
+    )
+    embeds = [lognormal(rng, 96, 290) for _ in range(900)]
+    chats = [lognormal(rng, 3100, 7400) for _ in range(300)]
+    chats[:3] = [60000.0, 60000.0, 12.5]  # two timeouts and a refusal: Locust times them as it times answers
+    yield locust_row("POST", "/v1/embeddings", embeds, 0)
+    yield locust_row("POST", "/v1/chat/completions", chats, 3)
+    yield b"GET,/health,0,0,0,0.0,0,0,0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A\r\n"
+    yield locust_row("", "Aggregated", embeds + chats, 3)
+
+
+def oha_report(rng: Random) -> Iterator[bytes]:
+    """1,000 requests in seconds: 12 answers are a 503, four were not answered; eight more were cut off when the time was up."""
+    times = [lognormal(rng, 0.088, 0.31) for _ in range(984)]
+    answers = times + [lognormal(rng, 0.011, 0.03) for _ in range(12)]
+    points = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999)
+
+    def quantiles(values: list[float]) -> Row:
+        return {f"p{100 * p:g}": percentile(values, p) for p in points}
+
+    summary = {"successRate": 0.996, "total": 120.0, "slowest": max(answers), "fastest": min(answers)}
+    summary |= {"average": sum(answers) / len(answers), "requestsPerSec": 8.36, "totalData": 1996800, "sizePerRequest": 2004}
+    report = {
+        "summary": summary,
+        "responseTimeHistogram": {"0.1": 600, "0.4": 396},
+        "latencyPercentiles": quantiles(answers),
+        "latencyPercentilesSuccessful": quantiles(times),
+        "rps": {"mean": 8.4, "stddev": 2.0, "max": 14.0, "min": 3.0, "percentiles": {"p50": 8.3}},
+        "details": {"DNSDialup": {"average": 0.02, "fastest": 0.018, "slowest": 0.03}},
+        "statusCodeDistribution": {"200": 984, "503": 12},
+        "errorDistribution": {"aborted due to deadline": 8, "connection error": 4},
+    }
+    yield json.dumps(report, indent=2).encode()
+
+
+def k6_summary(rng: Random) -> Iterator[bytes]:
+    """``--summary-export``: 640 requests, 24 of which failed; no p(99), as the script did not ask for it."""
+    good = [lognormal(rng, 92, 270) for _ in range(616)]
+    everything = good + [lognormal(rng, 9, 22) for _ in range(24)]
+
+    def trend(values: list[float]) -> Row:
+        points = {"p(90)": percentile(values, 0.9), "p(95)": percentile(values, 0.95), "med": percentile(values, 0.5)}
+        return {"avg": sum(values) / len(values), "min": min(values), "max": max(values), **points}
+
+    metrics = {
+        "http_req_duration": trend(everything),
+        "http_req_duration{expected_response:true}": trend(good),
+        "http_req_failed": {"passes": 24, "fails": 616, "value": 24 / 640},
+        "http_reqs": {"count": 640, "rate": 10.6},
+        "iterations": {"count": 640, "rate": 10.6},
+    }
+    root = {"name": "", "path": "", "id": "d41d8cd98f00b204e9800998ecf8427e", "groups": {}, "checks": {}}
+    yield json.dumps({"root_group": root, "metrics": metrics}, indent=4).encode()
+
+
+def inference_perf_report(rng: Random) -> Iterator[bytes]:
+    """One stage of 400 streamed chats, seconds; nine failed."""
+    points = (0.1, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9)
+
+    def summary(values: list[float]) -> Row:
+        ends = {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}
+        return ends | {"median" if p == 50 else f"p{p:g}": percentile(values, p / 100) for p in points}
+
+    first = [lognormal(rng, 0.43, 1.2) for _ in range(391)]
+    whole = [one + lognormal(rng, 2.7, 6.0) for one in first]
+    tokens = [float(count(rng, 220, 700)) for _ in first]
+    latency = {"request_latency": summary(whole), "time_to_first_token": summary(first), "inter_token_latency": None}
+    report = {
+        "load_summary": {"count": 400, "schedule_delay": summary([0.001, 0.002]), "send_duration": 60.0, "requested_rate": 6.7},
+        "successes": {"count": 391, "latency": latency, "prompt_len": summary([900.0, 910.0]), "output_len": summary(tokens)},
+        "failures": {"count": 9, "request_latency": summary([0.2, 30.0]), "prompt_len": summary([900.0, 910.0])},
+    }
+    yield json.dumps(report, indent=2).encode()
+
+
 # ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -177,5 +283,9 @@ def tool_logs() -> dict[str, bytes]:
         "loadtest.vegeta.csv": map(vegeta_cells, vegeta_results(Random(SEED + 102))),
         "loadtest.oha.csv": oha_rows(Random(SEED + 103)),
         "loadtest.jmeter.csv": jmeter_rows(Random(SEED + 104)),
+        "loadtest.locust.csv": locust_stats(Random(SEED + 105)),
+        "loadtest.oha.json": oha_report(Random(SEED + 106)),
+        "loadtest.k6-summary.json": k6_summary(Random(SEED + 107)),
+        "stage.inference-perf.json": inference_perf_report(Random(SEED + 108)),
     }
     return {name: content if isinstance(content, bytes) else b"".join(content) for name, content in logs.items()}

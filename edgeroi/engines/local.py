@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 from xxhash import xxh3_128
 
+from edgeroi.aggregate import Aggregate
 from edgeroi.census import MOST_GROUPS as MOST_COUNTED
 from edgeroi.census import Census
 from edgeroi.cuts import cut_labels
@@ -106,6 +107,7 @@ class _Part:
     whole: bool = True
     said: tuple[SeenFrom | None, float] | None = None
     saved_from: tuple[tuple[str, str], ...] = ()
+    aggregates: list[Aggregate] = field(default_factory=list)
 
     @property
     def owned(self) -> int:
@@ -351,6 +353,7 @@ class _Reader:
             self._keep_faults(part, before, chunk.faults)
         part.lines += replace(chunk.lines, read=0)
         part.notes.extend(note for note in chunk.notes if note not in part.notes)
+        part.aggregates.extend(chunk.aggregates)
         if chunk.sampling is not None:
             part.said, part.damage, part.saved_from = (chunk.seen_from, chunk.sampling), chunk.damage, chunk.saved_from
         if chunk.partial is not None:
@@ -678,7 +681,8 @@ def _profile(run: _Run, rejects: Kept, notes: list[str]) -> Profile:
     if run.interrupted:
         notes.append("interrupted: only part of the input was read")
     seen_from, sampling = _said(run, notes)
-    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling)
+    aggregates = tuple(one for place in range(len(run.inputs)) for part in _parts_of(run, place) for one in part.aggregates)
+    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling, aggregates)
 
 
 def _said(run: _Run, notes: list[str]) -> tuple[SeenFrom | None, float]:

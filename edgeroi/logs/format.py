@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
+from edgeroi.aggregate import Aggregate
 from edgeroi.errors import EdgeroiError, Place, did_you_mean, near_miss
 from edgeroi.logs.reading import Reading
 from edgeroi.request import Batch, LineCount
@@ -82,6 +83,7 @@ class Chunk:
 
     ``batch``: the requests to count, cache hits already left out. ``partial``: for a saved profile, instead.
     ``faults``: one for each of ``lines.rejected``; a saved profile has none.
+    ``aggregates``: what a tool states of requests it does not list; each counts as one profiled record.
     ``seen_from``, ``sampling``, ``damage``, ``saved_from``: what a saved profile says of the logs it was made from.
     """
 
@@ -94,6 +96,7 @@ class Chunk:
     sampling: float | None = None
     damage: str | None = None
     saved_from: tuple[tuple[str, str], ...] = ()
+    aggregates: tuple[Aggregate, ...] = ()
 
 
 class Format(Protocol):

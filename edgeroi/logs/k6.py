@@ -156,12 +156,12 @@ def _canonical(request: _Request, reading: Reading) -> dict[str, object] | Bad:
 
 def _start(ended: object, took: object) -> int | Bad | None:
     end = None if ended is None else instant_of(ended, None, "data.time")
-    return end - round(took * _NS_PER_MS) if isinstance(end, int) and is_number(took) else end  # type: ignore[operator]
+    return end - round(took * _NS_PER_MS) if isinstance(end, int) and is_number(took) else end
 
 
 def _first_byte(parts: Mapping[str, object], took: object) -> object:
-    told = [parts.get(name) for name in _UNTIL_FIRST_BYTE]
-    return first_byte_ms(sum(told), took) if all(map(is_number, told)) else None  # type: ignore[arg-type]
+    told = [part for name in _UNTIL_FIRST_BYTE if is_number(part := parts.get(name))]
+    return first_byte_ms(sum(told), took) if len(told) == len(_UNTIL_FIRST_BYTE) else None
 
 
 def _outcome(tags: Mapping[str, Any]) -> dict[str, object]:

@@ -8,7 +8,7 @@ came; where it is not, the first byte comes with the last, and it is no time to 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from edgeroi.logs.format import Chunk, Claim
 from edgeroi.logs.objects import seen
@@ -38,11 +38,11 @@ def first_byte_ms(first_ms: object, whole_ms: object) -> object:
     """When the first byte came, where that may be a first token: after 0, in the first 98 % of the time, 5 ms before the end."""
     if not (is_number(first_ms) and is_number(whole_ms)):
         return first_ms
-    latest: float = min(_STREAMED_BEFORE * whole_ms, whole_ms - _LEAST_REST_MS)  # type: ignore[operator]
-    return first_ms if 0 < first_ms < latest else None  # type: ignore[operator]
+    latest: float = min(_STREAMED_BEFORE * whole_ms, whole_ms - _LEAST_REST_MS)
+    return first_ms if 0 < first_ms < latest else None
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a number, and no truth value."""
     return type(value) in (int, float)
 
@@ -51,4 +51,4 @@ def scaled(value: object, factor: float) -> object:
     """A number in another unit; what is none stays, to be judged as that. Whole nanoseconds are divided, which is exact to a double."""
     if not is_number(value):
         return value
-    return value * factor if factor >= 1 else value / round(1 / factor)  # type: ignore[operator]
+    return value * factor if factor >= 1 else value / round(1 / factor)

@@ -29,8 +29,12 @@ _HISTOGRAMS = ("latency", "ttft", "network", "served", "ttft_served", "failure")
 
 
 def dumped(profile: Profile) -> bytes:
-    """The profile as the bytes of a file."""
+    """The profile as the bytes of a file; raises ``EdgeroiError`` where it holds aggregates, as nothing could be merged with them."""
     import msgspec
+
+    if profile.aggregates:
+        said = f"an aggregate cannot be saved, as nothing could be merged with it: {profile.aggregates[0].words}"
+        raise EdgeroiError(said, key="--save", fix="leave its file out; it can be named itself wherever a log can")
 
     body = msgspec.msgpack.encode(_told(profile))
     digest = hashlib.sha256(body).hexdigest().encode()

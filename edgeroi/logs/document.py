@@ -1,0 +1,94 @@
+"""Files that are one JSON object, or one object a line: a tool's report, read whole.
+
+What a report tells of is counted in records: the requests it lists, or each aggregate it states. A report that cannot be read is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO
+
+from edgeroi.aggregate import Aggregate
+from edgeroi.logs.columns import Row
+from edgeroi.logs.format import Chunk, Head
+from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
+from edgeroi.logs.objects import give, overridden, settled, whole
+from edgeroi.logs.reading import Reading
+from edgeroi.logs.record import Bad, Intake, Skip
+from edgeroi.logs.stream import damage_of
+
+Json = Mapping[str, Any]
+#: A request's canonical values and the object they come from, or why it is none.
+Judged = tuple[dict[str, object] | Bad | Skip, Json]
+_ADVICE = "have the tool list fewer requests, or keep its parts in files of their own"
+
+
+@dataclass(slots=True)
+class Told:
+    """What one report tells: the requests it lists, in order, the aggregates it states, and notes on both."""
+
+    requests: Sequence[Judged] = ()
+    aggregates: Sequence[Aggregate] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+def starts_with(head: Head, *keys: str) -> bool:
+    """Whether the file starts as an object, and its first bytes have all of these keys."""
+    start = head.data.removeprefix(BOM).lstrip(b" \t\r\n")
+    return start.startswith(b"{") and all(f'"{key}"'.encode() in start for key in keys)
+
+
+def from_reports(stream: BinaryIO, reading: Reading, tell: Callable[[Json, Reading], Told | Bad]) -> Chunk:
+    """All reports of a file in one chunk; above 256 MB it is refused with advice."""
+    intake, read, aggregates, notes = Intake(reading), 0, list[Aggregate](), dict[str, None]()
+    for number, raw, report in _reports(stream):
+        told = report if isinstance(report, Bad) else tell(report, reading)
+        if isinstance(told, Bad):
+            intake.reject(number, told.reason, told.detail, raw)
+            read += 1
+            continue
+        for judged, record in told.requests:
+            read += 1
+            values = settled(overridden(judged, record, reading), reading) if isinstance(judged, dict) else judged
+            give(intake, values, Row(read, f"request {read}".encode()))
+        read += len(told.aggregates)
+        aggregates += told.aggregates
+        notes |= dict.fromkeys(told.notes)
+    return with_aggregates(intake.chunk(read, tuple(notes)), aggregates)
+
+
+def with_aggregates(chunk: Chunk, aggregates: Iterable[Aggregate]) -> Chunk:
+    """The chunk with aggregates too, each of them one of its records."""
+    found = (*chunk.aggregates, *aggregates)
+    profiled = chunk.lines.profiled + len(found) - len(chunk.aggregates)
+    return replace(chunk, lines=replace(chunk.lines, profiled=profiled), aggregates=found)
+
+
+def _reports(stream: BinaryIO) -> Iterator[tuple[int, bytes, dict[str, Any] | Bad]]:
+    """Each report with its number and its bytes; the whole file, or each line of it where it is several."""
+    document = whole(stream, _ADVICE).removeprefix(BOM)
+    cut = damage_of(stream)
+    if cut is not None:
+        yield 1, document, Bad(cut.reason, "the stream ends inside the report")
+        return
+    report = _object(document.strip(b" \t\r\n"))
+    lines = [line for line in document.split(b"\n") if line.strip(b" \t\r")]
+    if isinstance(report, Bad) and report.reason == "bad_json" and len(lines) > 1 and not isinstance(_object(lines[0]), Bad):
+        yield from ((number, line, _object(line)) for number, line in enumerate(lines, 1))
+        return
+    cut_off = isinstance(report, Bad) and "truncated" in report.detail
+    yield 1, document, Bad("truncated_tail", "the report is cut") if cut_off else report
+
+
+def _object(document: bytes) -> dict[str, Any] | Bad:
+    """The object; one that is longer than a line may be is still read, as a report of many requests is."""
+    import msgspec
+
+    if len(document) <= LONGEST_LINE:
+        return object_of(document)
+    try:
+        value = msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Bad("bad_json", syntax(error))
+    return value if isinstance(value, dict) else Bad("not_object", "the report is JSON, but no object")
