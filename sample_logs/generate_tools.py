@@ -272,6 +272,182 @@ def inference_perf_report(rng: Random) -> Iterator[bytes]:
     yield json.dumps(report, indent=2).encode()
 
 
+# --- benchmarks of models ----------------------------------------------------------------------------------------------------
+
+MODEL = "meta-llama/Llama-3.3-70B-Instruct"
+
+
+def streamed(rng: Random, tokens: int) -> tuple[float, list[float]]:
+    """Seconds to the first token, and the gaps behind it."""
+    return round(lognormal(rng, 0.42, 1.1), 6), [round(lognormal(rng, 0.017, 0.031), 6) for _ in range(tokens - 1)]
+
+
+def vllm_report(rng: Random) -> Iterator[bytes]:
+    """90 requests at 2 a second, seconds; two were refused without a reason, one with; some waited for their turn."""
+    lists: dict[str, list[Any]] = {
+        name: [] for name in ("input_lens", "output_lens", "ttfts", "itls", "latencies", "queue_times", "errors")
+    }
+    for number in range(90):
+        tokens = count(rng, 11, 26, 2)
+        first, gaps = streamed(rng, tokens)
+        failed = number in (17, 40, 71)
+        row = (
+            count(rng, 300, 900),
+            tokens,
+            first,
+            gaps,
+            round(first + sum(gaps), 6),
+            round(max(0.0, lognormal(rng, 0.01, 0.2) - 0.02), 6),
+            "",
+        )
+        if failed:
+            row = (row[0], 0, 0.0, [], 0.0, row[5], "Service Unavailable" if number == 40 else "")
+        for name, value in zip(lists, row, strict=True):
+            lists[name].append(value)
+    good = [one for one, error in zip(lists["latencies"], lists["output_lens"], strict=True) if error]
+    report = {"date": "20261113-090000", "endpoint_type": "openai-chat", "backend": "openai-chat", "label": "chat", "model_id": MODEL}
+    report |= {"tokenizer_id": MODEL, "num_prompts": 90, "request_rate": 2.0, "burstiness": 1.0, "max_concurrency": 16}
+    report |= {"duration": 47.3, "completed": 87, "failed": 3, "total_input_tokens": sum(lists["input_lens"])}
+    report |= {"total_output_tokens": sum(lists["output_lens"]), "request_throughput": 1.84, **lists}
+    yield json.dumps(report | {"mean_e2el_ms": 1000 * sum(good) / len(good), "median_e2el_ms": 1000 * percentile(good, 0.5)}).encode()
+
+
+def guidellm_request(rng: Random, start: float, fate: str) -> Row:
+    """One request as it stands in one of the three lists: seconds beside milliseconds."""
+    tokens, first = count(rng, 160, 420), lognormal(rng, 0.39, 0.98)
+    took = first + tokens * lognormal(rng, 0.012, 0.019)
+    done = fate == "successful"
+    info = {"request_id": f"{rng.getrandbits(32):08x}", "status": {"successful": "completed", "errored": "errored"}.get(fate, "cancelled")}
+    info |= {"error": None if done else "Request was cancelled" if fate == "incomplete" else "503 Service Unavailable"}
+    told = {"type_": "generative_request_stats", "request_id": info["request_id"], "info": info, "request_start_time": start}
+    told |= {"request_end_time": start + (took if done else 0.21), "request_latency": took if done else None}
+    told |= {"prompt_tokens": 256, "output_tokens": tokens if done else None, "time_to_first_token_ms": 1000 * first if done else None}
+    return told
+
+
+def guidellm_run(rng: Random, strategy: Row, listed: dict[str, int], totals: dict[str, int]) -> Row:
+    """One run: its requests, or some of them, and its own quantiles of all."""
+    start = RUN.timestamp()
+    requests = {fate: [guidellm_request(rng, start + place / 2, fate) for place in range(n)] for fate, n in listed.items()}
+    whole = sorted(lognormal(rng, 9.4, 21.0) for _ in range(totals["successful"]))
+    points = {
+        "p001": 0.001,
+        "p01": 0.01,
+        "p05": 0.05,
+        "p10": 0.1,
+        "p25": 0.25,
+        "p50": 0.5,
+        "p75": 0.75,
+        "p90": 0.9,
+        "p95": 0.95,
+        "p99": 0.99,
+    }
+    ends = {"mean": sum(whole) / len(whole), "min": whole[0], "max": whole[-1]}
+    latency = {"successful": ends | {"percentiles": {name: percentile(whole, p) for name, p in points.items()}}}
+    metrics = {"request_totals": totals | {"total": sum(totals.values())}, "request_latency": latency}
+    return {"type_": "generative_benchmark", "config": {"strategy": strategy}, "metrics": metrics, "requests": requests}
+
+
+def guidellm_report(rng: Random) -> Iterator[bytes]:
+    """Two runs: one at a steady rate, all listed; a throughput run of which six requests are listed."""
+    all_ = {"successful": 38, "errored": 2, "incomplete": 1}
+    runs = [
+        guidellm_run(rng, {"type_": "constant", "rate": 2.0}, all_, all_),
+        guidellm_run(rng, {"type_": "throughput", "max_concurrency": None}, {"successful": 6, "errored": 0, "incomplete": 0}, all_),
+    ]
+    about = {"version": 2, "guidellm_version": "0.8.1", "python_version": "3.12.3", "platform": "Linux"}
+    yield json.dumps({"metadata": about, "config": {"backend": {"kind": "openai_http", "model": MODEL}}, "benchmarks": runs}).encode()
+
+
+def aiperf_records(rng: Random) -> Iterator[bytes]:
+    """45 requests: two of a warm-up, one cancelled by AIPerf, three timeouts without a latency; one latency in seconds."""
+    start = int(RUN.timestamp()) * 10**9
+    for number in range(45):
+        begin = start + number * 500_000_000 + rng.randrange(10**6)
+        first, tokens = lognormal(rng, 380, 930), count(rng, 140, 380)
+        took = first + tokens * lognormal(rng, 11, 17)
+        about: Row = {"session_num": number, "x_request_id": f"{rng.getrandbits(64):016x}", "request_start_ns": begin}
+        about |= {"request_ack_ns": begin + 3_000_000, "request_end_ns": begin + round((took + 20) * 1e6)}
+        about |= {"worker_id": "w0", "benchmark_phase": "warmup" if number < 2 else "profiling", "was_cancelled": number == 30}
+        metrics: Row = {"request_latency": {"value": round(took, 6), "unit": "ms"}}
+        if number == 40:
+            metrics["request_latency"] = {"value": round(took / 1000, 9), "unit": "sec"}
+        metrics |= {
+            "time_to_first_token": {"value": round(first, 6), "unit": "ms"},
+            "inter_chunk_latency": {"value": [11.0, 12.5], "unit": "ms"},
+        }
+        metrics |= {
+            "input_sequence_length": {"value": 550, "unit": "tokens"},
+            "output_sequence_length": {"value": tokens, "unit": "tokens"},
+        }
+        record: Row = {"metadata": about, "metrics": metrics}
+        if number in (12, 33, 44):
+            about["request_end_ns"] = begin + 20_600_000_000
+            record = {"metadata": about, "metrics": {"error_isl": {"value": 550, "unit": "tokens"}}}
+            record["error"] = {"code": None, "type": "TimeoutError", "message": "TimeoutError()"}
+        yield compact(record)
+
+
+def genai_perf_event(content: str | None, role: bool = False) -> Row:
+    """One streamed response as perf_analyzer keeps it."""
+    if content is None:
+        return {"response": "data: [DONE]\n\n"}
+    delta = {"role": "assistant", "content": ""} if role else {"content": content}
+    chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]}
+    return {"response": f"data: {json.dumps(chunk)}\n\n"}
+
+
+def genai_perf_export(rng: Random) -> Iterator[bytes]:
+    """24 streamed chats, four at a time: a role before the first content, ``[DONE]`` behind the last; one without any response."""
+    start = int(RUN.timestamp()) * 10**9
+    requests = []
+    for number in range(24):
+        sent = start + number * 400_000_000
+        first = sent + round(lognormal(rng, 410, 990) * 1e6)
+        stamps = [first - 60_000_000, first]
+        stamps += [stamps[-1] + round(lognormal(rng, 450, 1200) * 1e6)]
+        stamps += [stamps[-1] + 9_000_000]
+        outputs = [genai_perf_event("", role=True), genai_perf_event("Yes"), genai_perf_event(", it is."), genai_perf_event(None)]
+        payload = json.dumps({"messages": [{"role": "user", "content": "Is it?"}], "stream": True})
+        asked = {"timestamp": sent, "request_inputs": {"payload": payload}}
+        requests.append(asked | {"response_timestamps": stamps if number != 9 else [], "response_outputs": outputs if number != 9 else []})
+    experiment = {"mode": "concurrency", "value": 4}
+    whole = {"service_kind": "openai", "endpoint": "v1/chat/completions"}
+    yield json.dumps(whole | {"experiments": [{"experiment": experiment, "requests": requests, "window_boundaries": []}]}).encode()
+
+
+def llmperf_responses(rng: Random) -> Iterator[bytes]:
+    """75 requests, seconds: three refused (429) or lost (-1) with 0 for every time, three answers called too short (-100)."""
+    rows = []
+    for number in range(75):
+        tokens, first = count(rng, 150, 170), lognormal(rng, 0.41, 1.2)
+        whole = first + tokens * lognormal(rng, 0.016, 0.024)
+        code, message = {11: (429, "Too Many Requests"), 31: (429, "Too Many Requests"), 52: (-1, "")}.get(number, (None, ""))
+        if number in (20, 21, 60):
+            code, message = -100, "Output too few tokens"
+        lost = code in (429, -1)
+        row = {"error_code": code, "error_msg": message, "inter_token_latency_s": 0 if lost else (whole - first) / tokens}
+        row |= {"ttft_s": 0 if lost else first, "end_to_end_latency_s": 0 if lost else whole}
+        row |= {"request_output_throughput_token_per_s": 0 if lost else tokens / whole, "number_total_tokens": 0 if lost else 550 + tokens}
+        rows.append(row | {"number_output_tokens": 0 if lost else tokens, "number_input_tokens": 0 if lost else 550})
+    yield json.dumps(rows, indent=1).encode()
+
+
+def genai_bench_result(rng: Random) -> Iterator[bytes]:
+    """64 requests in milliseconds, as ``_time_unit`` says at the end; two were refused and have null for every number."""
+    rows = []
+    for number in range(64):
+        tokens, first, gap = count(rng, 100, 130), lognormal(rng, 350, 800), lognormal(rng, 6.1, 9.0)
+        whole = first + gap * (tokens - 1)
+        row: Row = {"ttft": first, "tpot": gap, "e2e_latency": whole, "output_latency": whole - first, "num_input_tokens": 106}
+        row |= {"num_output_tokens": tokens, "total_tokens": 106 + tokens}
+        if number in (5, 44):
+            row = dict.fromkeys(row)
+        rows.append(row | {"error_code": None if row["ttft"] else 503, "error_message": None if row["ttft"] else "Service Unavailable"})
+    about = {"scenario": "N(480,240)/(300,150)", "num_concurrency": 8, "iteration_type": "num_concurrency"}
+    yield json.dumps({"aggregated_metrics": about, "individual_request_metrics": rows, "_time_unit": "ms"}, indent=1).encode()
+
+
 # ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -287,5 +463,11 @@ def tool_logs() -> dict[str, bytes]:
         "loadtest.oha.json": oha_report(Random(SEED + 106)),
         "loadtest.k6-summary.json": k6_summary(Random(SEED + 107)),
         "stage.inference-perf.json": inference_perf_report(Random(SEED + 108)),
+        "bench.vllm.json": vllm_report(Random(SEED + 109)),
+        "bench.guidellm.json": guidellm_report(Random(SEED + 110)),
+        "bench.aiperf.jsonl": aiperf_records(Random(SEED + 111)),
+        "bench.genai-perf.json": genai_perf_export(Random(SEED + 112)),
+        "bench.llmperf.json": llmperf_responses(Random(SEED + 113)),
+        "bench.genai-bench.json": genai_bench_result(Random(SEED + 114)),
     }
     return {name: content if isinstance(content, bytes) else b"".join(content) for name, content in logs.items()}

@@ -73,6 +73,14 @@ def test_an_access_log_is_small() -> None:
     assert max(sizes.values()) <= 25_000
 
 
+TOOLS = sorted(name for name in generated() if name.startswith(("loadtest.", "bench.", "stage.")))
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_sample_of_a_tool_is_small(name: str) -> None:
+    assert (FOLDER / name).stat().st_size <= 25_000
+
+
 @pytest.mark.parametrize("name", sorted(generated()))
 def test_the_readme_describes_it(name: str) -> None:
     assert f"`{name}`" in (FOLDER / "README.md").read_text()

@@ -58,6 +58,15 @@ def from_reports(stream: BinaryIO, reading: Reading, tell: Callable[[Json, Readi
     return with_aggregates(intake.chunk(read, tuple(notes)), aggregates)
 
 
+def each(listed: object, judge: Callable[[Json], dict[str, object] | Bad | Skip]) -> list[Judged]:
+    """Every element of a report's list of requests, judged; one that is no object is rejected as that, no list holds none."""
+    elements = listed if isinstance(listed, list) else []
+    return [(judge(one), one) if isinstance(one, dict) else (_NO_OBJECT, {}) for one in elements]
+
+
+_NO_OBJECT = Bad("not_object", "what stands among the requests is no object")
+
+
 def with_aggregates(chunk: Chunk, aggregates: Iterable[Aggregate]) -> Chunk:
     """The chunk with aggregates too, each of them one of its records."""
     found = (*chunk.aggregates, *aggregates)

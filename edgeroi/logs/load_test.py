@@ -52,3 +52,11 @@ def scaled(value: object, factor: float) -> object:
     if not is_number(value):
         return value
     return value * factor if factor >= 1 else value / round(1 / factor)
+
+
+def first_token(first: object, whole: object, tokens: object) -> object:
+    """A tool's own time to first token, where it is one: of an answer of several tokens that was not streamed it is the whole time."""
+    if not (is_number(first) and is_number(whole)) or first <= 0:
+        return None if is_number(first) and first <= 0 else first
+    several = not is_number(tokens) or tokens > 1
+    return None if several and first >= _STREAMED_BEFORE * whole else first
