@@ -104,6 +104,7 @@ def test_vllm_without_lists_is_an_aggregate(tmp_path) -> None:
     (one,) = profile.aggregates
     assert one.ttft is not None
     assert (one.latency.ms, one.latency.mean_ms) == ({0.5: 189.3228, 0.99: 189.5976}, 189.0065)
+    assert profile.files[0].unit == "e2el quantiles, ms"
     assert (one.ttft.ms, one.requests, one.errors, one.mean("output_tokens")) == ({0.5: 20.0765, 0.99: 20.1511}, 4, 0, 16.0)
 
 

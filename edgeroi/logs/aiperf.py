@@ -84,6 +84,7 @@ class AIPerf:
     unit = "metrics.request_latency, in the unit beside it"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "model, cost; workload and placement: rules"
     fields: Mapping[str, str] = {
         "timestamp": "metadata.request_start_ns",
         "request_id": "metadata.x_request_id",

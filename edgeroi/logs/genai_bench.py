@@ -50,6 +50,7 @@ class GenAIBench:
     unit = "e2e_latency, in the file's _time_unit (s where it has none)"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "when; model, cost"
     fields: Mapping[str, str] = {
         "workload": "aggregated_metrics.scenario",
         "error": "error_code",

@@ -115,6 +115,7 @@ class GenAIPerf:
     unit = "response_timestamps - timestamp, ns"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "tokens, model, cost; requests without any response"
     fields: Mapping[str, str] = {
         "timestamp": "timestamp, ns",
         "workload": "experiment.mode and value",

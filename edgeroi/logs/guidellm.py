@@ -127,6 +127,7 @@ class GuideLLM:
     unit = "request_latency, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "cost; requests that were cut off when the time was up; of a sampled run single requests"
     fields: Mapping[str, str] = {
         "timestamp": "request_start_time, s",
         "request_id": "request_id",

@@ -42,6 +42,7 @@ class InferencePerf:
     unit = "request_latency, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "single requests, so an interval, a mix or a volume; when; model, cost; which stage it is (in the file's name)"
     fields: Mapping[str, str] = {
         "latency_ms": "an aggregate: successes.latency.request_latency",
         "ttft_ms": "an aggregate: successes.latency.time_to_first_token",

@@ -55,6 +55,7 @@ class JMeter:
     unit = "elapsed, ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "tokens, model, cost; placement: rules"
     fields: Mapping[str, str] = {
         "timestamp": "timeStamp, ms (start)",
         "workload": "label",

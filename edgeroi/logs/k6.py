@@ -40,6 +40,7 @@ class K6:
     unit = "http_req_duration, ms"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "tokens, model, cost; the time to look up the name, connect and negotiate TLS; placement: rules"
     fields: Mapping[str, str] = {
         "timestamp": "time - http_req_duration (time is the end)",
         "workload": "tags.name, else tags.url",

@@ -49,6 +49,7 @@ class K6Summary:
     unit = "http_req_duration med, p(90), ..., ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "single requests, so an interval, a mix or a volume; when; p99, unless the script asks for it; tokens, model, cost"
     fields: Mapping[str, str] = {
         "latency_ms": "an aggregate: http_req_duration{expected_response:true}, else http_req_duration",
         "error": "an aggregate: passes of http_req_failed",

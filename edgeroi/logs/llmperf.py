@@ -38,6 +38,7 @@ class LLMPerf:
     unit = "end_to_end_latency_s, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "when; provider and model (in the file's name: --map provider=@filename:REGEX); cost"
     fields: Mapping[str, str] = {
         "error": "error_code",
         "latency_ms": "end_to_end_latency_s",

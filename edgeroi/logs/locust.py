@@ -37,6 +37,7 @@ class Locust:
     unit = "50% ... 99.99%, ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "single requests, so an interval, a mix or a volume; successes apart from failures; a first byte; tokens, model, cost"
     fields: Mapping[str, str] = {
         "workload": "Name",
         "latency_ms": "an aggregate: 50%, 66%, 75%, 80%, 90%, 95%, 98%, 99%, 99.9%, 99.99%; failed requests included",

@@ -57,6 +57,7 @@ class Oha:
     unit = "latencyPercentiles, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "single requests, so an interval, a mix or a volume; when; a first byte's quantiles; tokens, model, cost"
     fields: Mapping[str, str] = {
         "latency_ms": "an aggregate: latencyPercentilesSuccessful, else latencyPercentiles of all answers",
         "error": "an aggregate: statusCodeDistribution from 400 on, and errorDistribution but for the deadline",

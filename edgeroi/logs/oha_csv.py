@@ -33,6 +33,7 @@ class OhaCsv:
     unit = "request-duration, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "requests that were not answered; when (there is no clock time); tokens, model, cost; workload and placement: rules"
     fields: Mapping[str, str] = {
         "status": "status",
         "latency_ms": "request-duration, s",

@@ -49,6 +49,7 @@ class Vegeta:
     unit = "latency, ns"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "a first byte; tokens, model, cost; placement: rules"
     fields: Mapping[str, str] = FIELDS
 
     def claim(self, head: Head, reading: Reading) -> Claim:

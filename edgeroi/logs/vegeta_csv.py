@@ -36,6 +36,7 @@ class VegetaCsv:
     unit = "latency, ns"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "a first byte; tokens, model, cost; placement: rules"
     fields: Mapping[str, str] = {**FIELDS, "timestamp": "column 1, ns (start)", "latency_ms": "column 3, ns"}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -114,6 +114,7 @@ class Vllm:
     unit = "latencies, else ttfts + itls, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "when (its clock counts from an unknown instant); cost; without --save-detailed single requests"
     fields: Mapping[str, str] = {
         "workload": "label",
         "model": "model_id",
@@ -130,7 +131,8 @@ class Vllm:
         if is_mapped(reading):
             return MAPPED
         found = starts_with(head, *_KEYS)
-        return Claim(found, "a vLLM benchmark" if found else f"no object with {', '.join(_KEYS)}")
+        unit = None if f'"{_LISTS[0]}"'.encode() in head.data else "e2el quantiles, ms"
+        return Claim(found, "a vLLM benchmark" if found else f"no object with {', '.join(_KEYS)}", unit)
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """All reports of the file."""
