@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
 from collections import defaultdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from tool_samples import agree, claimed, detected_unit, profiled, sample, sample
 
 from edgeroi.engines.local import read_logs
 from edgeroi.errors import EdgeroiError
+from edgeroi.logs.format import Head, formats
 from edgeroi.logs.reading import reading
 
 NOTE = "a load test: its volume and its place are the generator's, not your users'"
@@ -298,8 +300,6 @@ def test_one_format_claims_a_sample_and_says_its_unit(name) -> None:
 
 @pytest.mark.parametrize("name", UNITS)
 def test_a_mapped_latency_is_read_as_mapped(name) -> None:
-    from edgeroi.logs.format import Head, formats
-
     head = Head(sample(name)[: 1 << 18], name, False)
     assert not formats()[UNITS[name][0]].claim(head, reading(map=["latency_ms=took:s"])).claimed
 
@@ -312,3 +312,9 @@ def test_a_sample_is_small_and_balances(name, tmp_path) -> None:
     assert profile.lines.balanced
     assert profile.lines.profiled
     assert not profile.lines.rejected
+
+
+@pytest.mark.parametrize("name", sorted(formats()))
+def test_a_format_can_be_handed_to_another_process(name) -> None:
+    """Where processes are not forked, what is detected is sent to them."""
+    assert pickle.loads(pickle.dumps(formats()[name])).name == name

@@ -1,4 +1,4 @@
-"""Files that are one JSON object, or one object a line: a tool's report, read whole.
+"""Load tools' reports: files that are one JSON object, or one object a line, read whole.
 
 What a report tells of is counted in records: the requests it lists, or each aggregate it states. A report that cannot be read is one.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from edgeroi.aggregate import Aggregate
 from edgeroi.logs.columns import Row
-from edgeroi.logs.format import Chunk, Head
+from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
+from edgeroi.logs.load_test import MAPPED, is_mapped, told
 from edgeroi.logs.objects import give, overridden, settled, whole
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake, Skip
@@ -33,28 +34,59 @@ class Told:
     notes: list[str] = field(default_factory=list)
 
 
-def starts_with(head: Head, *keys: str) -> bool:
-    """Whether the file starts as an object, and its first bytes have all of these keys."""
-    start = head.data.removeprefix(BOM).lstrip(b" \t\r\n")
-    return start.startswith(b"{") and all(f'"{key}"'.encode() in start for key in keys)
+def _own_unit(head: bytes) -> str | None:
+    """The format's own unit holds. A function with a name, as a format is handed to the processes that read."""
+    return None
+
+
+@dataclass(slots=True)
+class ReportFormat:
+    """A tool's report as a log format.
+
+    ``keys``: what stands in the first bytes of each of its reports and makes it one, ``is_called`` what it is called then.
+    ``tell``: what a report tells. ``unit_of``: where its latency comes from and in what, where the head of a file decides it.
+    """
+
+    name: str
+    unit: str
+    fields: Mapping[str, str]
+    lacks: str
+    is_called: str
+    keys: tuple[str, ...]
+    tell: Callable[[Json, Reading], Told | Bad]
+    unit_of: Callable[[bytes], str | None] = _own_unit
+    counted: Literal["records"] = "records"
+    hidden: tuple[str, ...] = ()
+
+    def claim(self, head: Head, reading: Reading) -> Claim:
+        """A file that starts as an object with the report's keys, unless the user says where latency is."""
+        if is_mapped(reading):
+            return MAPPED
+        start = head.data.removeprefix(BOM).lstrip(b" \t\r\n")
+        found = start.startswith(b"{") and all(f'"{key}"'.encode() in start for key in self.keys)
+        return Claim(found, self.is_called if found else f"no object with {', '.join(self.keys)}", self.unit_of(start) if found else None)
+
+    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
+        """All reports of the file."""
+        yield told(from_reports(stream, reading, self.tell), reading)
 
 
 def from_reports(stream: BinaryIO, reading: Reading, tell: Callable[[Json, Reading], Told | Bad]) -> Chunk:
     """All reports of a file in one chunk; above 256 MB it is refused with advice."""
     intake, read, aggregates, notes = Intake(reading), 0, list[Aggregate](), dict[str, None]()
     for number, raw, report in _reports(stream):
-        told = report if isinstance(report, Bad) else tell(report, reading)
-        if isinstance(told, Bad):
-            intake.reject(number, told.reason, told.detail, raw)
+        said = report if isinstance(report, Bad) else tell(report, reading)
+        if isinstance(said, Bad):
+            intake.reject(number, said.reason, said.detail, raw)
             read += 1
             continue
-        for judged, record in told.requests:
+        for judged, record in said.requests:
             read += 1
             values = settled(overridden(judged, record, reading), reading) if isinstance(judged, dict) else judged
             give(intake, values, Row(read, f"request {read}".encode()))
-        read += len(told.aggregates)
-        aggregates += told.aggregates
-        notes |= dict.fromkeys(told.notes)
+        read += len(said.aggregates)
+        aggregates += said.aggregates
+        notes |= dict.fromkeys(said.notes)
     return with_aggregates(intake.chunk(read, tuple(notes)), aggregates)
 
 

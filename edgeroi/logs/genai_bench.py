@@ -6,12 +6,11 @@ Read from genai-bench 0.0.5 (``metrics/``). Files without ``_time_unit`` are old
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final
 
-from edgeroi.logs.document import Told, each, from_reports, starts_with
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, first_token, is_mapped, scaled, told
+from edgeroi.logs.document import ReportFormat, Told, each
+from edgeroi.logs.load_test import first_token, scaled
 from edgeroi.logs.reading import MS_PER, Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.stated import within
@@ -43,33 +42,19 @@ def _judged(one: Mapping[str, Any], scenario: object, ms_per: float) -> dict[str
     }
 
 
-class GenAIBench:
-    """genai-bench's result of a run; see the module."""
-
-    name = "genai-bench"
-    unit = "e2e_latency, in the file's _time_unit (s where it has none)"
-    counted: Literal["records"] = "records"
-    hidden: tuple[str, ...] = ()
-    lacks = "when; model, cost"
-    fields: Mapping[str, str] = {
+FORMAT: Final = ReportFormat(
+    name="genai-bench",
+    unit="e2e_latency, in the file's _time_unit (s where it has none)",
+    fields={
         "workload": "aggregated_metrics.scenario",
         "error": "error_code",
         "latency_ms": "e2e_latency",
         "ttft_ms": "ttft, where the answer is a stream",
         "input_tokens": "num_input_tokens",
         "output_tokens": "num_output_tokens",
-    }
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """A result with genai-bench's keys."""
-        if is_mapped(reading):
-            return MAPPED
-        found = starts_with(head, *_KEYS)
-        return Claim(found, "a genai-bench result" if found else f"no object with {', '.join(_KEYS)}")
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """The result of the run."""
-        yield told(from_reports(stream, reading, _tell), reading)
-
-
-FORMAT = GenAIBench()
+    },
+    lacks="when; model, cost",
+    is_called="a genai-bench result",
+    keys=_KEYS,
+    tell=_tell,
+)

@@ -10,13 +10,12 @@ Read from genai-perf 0.0.16 (``profile_data_parser/llm_profile_data_parser.py``)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final
 
-from edgeroi.logs.document import Judged, Told, each, from_reports, starts_with
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, is_mapped, is_number, told
+from edgeroi.logs.document import Judged, ReportFormat, Told, each
+from edgeroi.logs.load_test import is_number
 from edgeroi.logs.reading import MS_PER, Reading
 from edgeroi.logs.record import Bad, Skip, epoch_unit
 from edgeroi.logs.stated import within
@@ -108,32 +107,18 @@ def _event_has_content(event: str) -> bool:
     return any(within(choice, *path) for choice in choices for path in _TEXTS)
 
 
-class GenAIPerf:
-    """genai-perf's raw timestamps; see the module."""
-
-    name = "genai-perf"
-    unit = "response_timestamps - timestamp, ns"
-    counted: Literal["records"] = "records"
-    hidden: tuple[str, ...] = ()
-    lacks = "tokens, model, cost; requests without any response"
-    fields: Mapping[str, str] = {
+FORMAT: Final = ReportFormat(
+    name="genai-perf",
+    unit="response_timestamps - timestamp, ns",
+    fields={
         "timestamp": "timestamp, ns",
         "workload": "experiment.mode and value",
         "error": "an error event among the responses",
         "latency_ms": "the last response with content - timestamp",
         "ttft_ms": "the first response with content - timestamp, where there are several",
-    }
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """An export with perf_analyzer's keys."""
-        if is_mapped(reading):
-            return MAPPED
-        found = starts_with(head, *_KEYS)
-        return Claim(found, "perf_analyzer's export" if found else f"no object with {', '.join(_KEYS)}")
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """All experiments of the export."""
-        yield told(from_reports(stream, reading, _tell), reading)
-
-
-FORMAT = GenAIPerf()
+    },
+    lacks="tokens, model, cost; requests without any response",
+    is_called="perf_analyzer's export",
+    keys=_KEYS,
+    tell=_tell,
+)

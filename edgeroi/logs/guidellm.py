@@ -11,14 +11,13 @@ Read from GuideLLM 0.8.1 (schema version 2) and a report of 0.5 (version 1). Wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final
 
 from edgeroi.aggregate import Aggregate
-from edgeroi.logs.document import Judged, Told, each, from_reports, starts_with
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, first_token, is_mapped, is_number, scaled, told
+from edgeroi.logs.document import Judged, ReportFormat, Told, each
+from edgeroi.logs.load_test import first_token, is_number, scaled
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Skip
 from edgeroi.logs.stated import aggregate, counted, stated, within
@@ -120,15 +119,10 @@ def _mean(run: object, metric: str) -> float | None:
     return float(mean) if is_number(mean) else None
 
 
-class GuideLLM:
-    """GuideLLM's report; see the module."""
-
-    name = "guidellm"
-    unit = "request_latency, s"
-    counted: Literal["records"] = "records"
-    hidden: tuple[str, ...] = ()
-    lacks = "cost; requests that were cut off when the time was up; of a sampled run single requests"
-    fields: Mapping[str, str] = {
+FORMAT: Final = ReportFormat(
+    name="guidellm",
+    unit="request_latency, s",
+    fields={
         "timestamp": "request_start_time, s",
         "request_id": "request_id",
         "workload": "the strategy of the run and its rate or streams",
@@ -139,18 +133,9 @@ class GuideLLM:
         "input_tokens": "prompt_tokens",
         "cached_tokens": "cached_tokens",
         "output_tokens": "output_tokens",
-    }
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """A report that names GuideLLM."""
-        if is_mapped(reading):
-            return MAPPED
-        found = starts_with(head, _MARK)
-        return Claim(found, "a GuideLLM report" if found else f"no object with {_MARK}")
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """All runs of the report."""
-        yield told(from_reports(stream, reading, _tell), reading)
-
-
-FORMAT = GuideLLM()
+    },
+    lacks="cost; requests that were cut off when the time was up; of a sampled run single requests",
+    is_called="a GuideLLM report",
+    keys=(_MARK,),
+    tell=_tell,
+)

@@ -6,12 +6,11 @@ where answers were not streamed. Which stage a report is of stands in its file's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final
 
-from edgeroi.logs.document import Told, from_reports, starts_with
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, is_mapped, is_number, told
+from edgeroi.logs.document import ReportFormat, Told
+from edgeroi.logs.load_test import is_number
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.stated import aggregate, counted, stated, within
@@ -35,32 +34,18 @@ def _mean(good: object, *names: str) -> float | None:
     return next((float(mean) for name in names if is_number(mean := within(good, name, "mean"))), None)
 
 
-class InferencePerf:
-    """inference-perf's report; see the module."""
-
-    name = "inference-perf"
-    unit = "request_latency, s"
-    counted: Literal["records"] = "records"
-    hidden: tuple[str, ...] = ()
-    lacks = "single requests, so an interval, a mix or a volume; when; model, cost; which stage it is (in the file's name)"
-    fields: Mapping[str, str] = {
+FORMAT: Final = ReportFormat(
+    name="inference-perf",
+    unit="request_latency, s",
+    fields={
         "latency_ms": "an aggregate: successes.latency.request_latency",
         "ttft_ms": "an aggregate: successes.latency.time_to_first_token",
         "input_tokens": "an aggregate: the mean of prompt_tokens, else prompt_len",
         "output_tokens": "an aggregate: the mean of output_tokens, else output_len",
         "error": "an aggregate: failures.count",
-    }
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """A report with inference-perf's keys."""
-        if is_mapped(reading):
-            return MAPPED
-        found = starts_with(head, *_KEYS)
-        return Claim(found, "inference-perf's report" if found else f"no object with {', '.join(_KEYS)}")
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """The report, which is one aggregate."""
-        yield told(from_reports(stream, reading, _tell), reading)
-
-
-FORMAT = InferencePerf()
+    },
+    lacks="single requests, so an interval, a mix or a volume; when; model, cost; which stage it is (in the file's name)",
+    is_called="inference-perf's report",
+    keys=_KEYS,
+    tell=_tell,
+)

@@ -10,12 +10,10 @@ Read from k6 1.1, both as it wrote them. What the summary hides:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final
 
-from edgeroi.logs.document import Told, from_reports, starts_with
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, is_mapped, told
+from edgeroi.logs.document import ReportFormat, Told
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.stated import aggregate, counted, stated, within
@@ -42,29 +40,15 @@ def _values(report: Mapping[str, Any], metric: str) -> Mapping[str, Any]:
     return inner if isinstance(inner, dict) else found if isinstance(found, dict) else {}
 
 
-class K6Summary:
-    """k6's summary; see the module."""
-
-    name = "k6-summary"
-    unit = "http_req_duration med, p(90), ..., ms"
-    counted: Literal["records"] = "records"
-    hidden: tuple[str, ...] = ()
-    lacks = "single requests, so an interval, a mix or a volume; when; p99, unless the script asks for it; tokens, model, cost"
-    fields: Mapping[str, str] = {
+FORMAT: Final = ReportFormat(
+    name="k6-summary",
+    unit="http_req_duration med, p(90), ..., ms",
+    fields={
         "latency_ms": "an aggregate: http_req_duration{expected_response:true}, else http_req_duration",
         "error": "an aggregate: passes of http_req_failed",
-    }
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """A summary with k6's keys."""
-        if is_mapped(reading):
-            return MAPPED
-        found = starts_with(head, *_KEYS)
-        return Claim(found, "k6's summary" if found else f"no object with {', '.join(_KEYS)}")
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """The summary, which is one aggregate."""
-        yield told(from_reports(stream, reading, _tell), reading)
-
-
-FORMAT = K6Summary()
+    },
+    lacks="single requests, so an interval, a mix or a volume; when; p99, unless the script asks for it; tokens, model, cost",
+    is_called="k6's summary",
+    keys=_KEYS,
+    tell=_tell,
+)

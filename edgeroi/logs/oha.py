@@ -10,12 +10,10 @@ Read from oha's ``schema.json``, ``src/printer.rs`` and ``src/result_data.rs``. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final
 
-from edgeroi.logs.document import Told, from_reports, starts_with
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, is_mapped, told
+from edgeroi.logs.document import ReportFormat, Told
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.stated import aggregate, counted, stated
@@ -50,29 +48,15 @@ def _outcome(report: Mapping[str, Any]) -> tuple[int | None, int | None]:
     return sum(counted(n) or 0 for n in answers.values()) + unanswered, refused + unanswered
 
 
-class Oha:
-    """oha's report; see the module."""
-
-    name = "oha"
-    unit = "latencyPercentiles, s"
-    counted: Literal["records"] = "records"
-    hidden: tuple[str, ...] = ()
-    lacks = "single requests, so an interval, a mix or a volume; when; a first byte's quantiles; tokens, model, cost"
-    fields: Mapping[str, str] = {
+FORMAT: Final = ReportFormat(
+    name="oha",
+    unit="latencyPercentiles, s",
+    fields={
         "latency_ms": "an aggregate: latencyPercentilesSuccessful, else latencyPercentiles of all answers",
         "error": "an aggregate: statusCodeDistribution from 400 on, and errorDistribution but for the deadline",
-    }
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """A report with oha's keys."""
-        if is_mapped(reading):
-            return MAPPED
-        found = starts_with(head, *_KEYS)
-        return Claim(found, "oha's report" if found else f"no object with {', '.join(_KEYS)}")
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """The report, which is one aggregate."""
-        yield told(from_reports(stream, reading, _tell), reading)
-
-
-FORMAT = Oha()
+    },
+    lacks="single requests, so an interval, a mix or a volume; when; a first byte's quantiles; tokens, model, cost",
+    is_called="oha's report",
+    keys=_KEYS,
+    tell=_tell,
+)

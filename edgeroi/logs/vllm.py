@@ -14,13 +14,12 @@ Read from vLLM's ``vllm/benchmarks/serve.py``. What a report hides:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final
 
 from edgeroi.aggregate import Stated
-from edgeroi.logs.document import Judged, Told, from_reports, starts_with
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, first_token, is_mapped, is_number, scaled, told
+from edgeroi.logs.document import Judged, ReportFormat, Told
+from edgeroi.logs.load_test import first_token, is_number, scaled
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.stated import aggregate, counted, stated
@@ -107,15 +106,15 @@ def _mean(total: object, n: int | None) -> float | None:
     return total / n if is_number(total) and n else None
 
 
-class Vllm:
-    """vLLM's benchmark of a server; see the module."""
+def _unit_of(head: bytes) -> str | None:
+    """Quantiles are ms, lists are seconds; a report with lists starts them with the lengths of the prompts."""
+    return None if f'"{_LISTS[0]}"'.encode() in head else "e2el quantiles, ms"
 
-    name = "vllm-bench"
-    unit = "latencies, else ttfts + itls, s"
-    counted: Literal["records"] = "records"
-    hidden: tuple[str, ...] = ()
-    lacks = "when (its clock counts from an unknown instant); cost; without --save-detailed single requests"
-    fields: Mapping[str, str] = {
+
+FORMAT: Final = ReportFormat(
+    name="vllm-bench",
+    unit="latencies, else ttfts + itls, s",
+    fields={
         "workload": "label",
         "model": "model_id",
         "error": "errors; a request that took 0 was not answered",
@@ -124,19 +123,10 @@ class Vllm:
         "lateness_ms": "queue_times, s, at a finite rate",
         "input_tokens": "input_lens",
         "output_tokens": "output_lens",
-    }
-
-    def claim(self, head: Head, reading: Reading) -> Claim:
-        """A report with vLLM's keys."""
-        if is_mapped(reading):
-            return MAPPED
-        found = starts_with(head, *_KEYS)
-        unit = None if f'"{_LISTS[0]}"'.encode() in head.data else "e2el quantiles, ms"
-        return Claim(found, "a vLLM benchmark" if found else f"no object with {', '.join(_KEYS)}", unit)
-
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """All reports of the file."""
-        yield told(from_reports(stream, reading, _tell), reading)
-
-
-FORMAT = Vllm()
+    },
+    lacks="when (its clock counts from an unknown instant); cost; without --save-detailed single requests",
+    is_called="a vLLM benchmark",
+    keys=_KEYS,
+    tell=_tell,
+    unit_of=_unit_of,
+)
