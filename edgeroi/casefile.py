@@ -1,7 +1,8 @@
 """Gathers what a scenario refers to: logs read, prices looked up, round trips found. The result is cases, ready to be judged.
 
-Measured beats stated for latency, tokens and errors; a stated volume beats the log's. Where only the baseline was measured, the
-candidate is its best case: the baseline's own requests with the whole network part gone, the same compute and no queue.
+Measured beats stated for latency, tokens and errors, and what a tool states of its own requests (an aggregate) lies between the two;
+a stated volume beats the log's. Where only the baseline was measured, the candidate is its best case: the baseline's own requests
+with the whole network part gone, the same compute and no queue.
 """
 
 from __future__ import annotations
@@ -258,20 +259,22 @@ class _Gathering:
     def _groups_at(self, option: OptionSpec) -> tuple[Group, ...] | None:
         """The groups of requests that were measured at an option; ``None`` where no log could tell."""
         if option.log:
-            told = {group.key["workload"] for group in self.profile(option.log).groups}
-            own = self.own_rows if self.spec.name in told or self.spec.where is not None else {}
-            return self.groups(option.log, {**own, **option.log.where})
+            keys = [group.key for group in self.profile(option.log).groups]
+            return self.groups(option.log, self._asked_of(option.log, keys))
         if self.log is not None and option.policy is None:
             return self._common_groups(option)
         return None
+
+    def _asked_of(self, log: LogRef, keys: Sequence[Mapping[str, str | None]]) -> Mapping[str, tuple[str, ...]]:
+        """Which rows of an option's own log are meant, by the keys it holds: the workload's where it is told, and what the log asks for."""
+        told = any(key["workload"] == self.spec.name for key in keys)
+        return {**(self.own_rows if told or self.spec.where is not None else {}), **log.where}
 
     def option_aggregate(self, option: OptionSpec) -> Aggregate | None:
         """What the option's own log states of requests it does not list; raises where it states it of several runs."""
         if option.log is None or not (aggregates := self.profile(option.log).aggregates):
             return None
-        told = {one.key["workload"] for one in aggregates}
-        own = self.own_rows if self.spec.name in told or self.spec.where is not None else {}
-        wanted = {**own, **option.log.where}
+        wanted = self._asked_of(option.log, [one.key for one in aggregates])
         found = [one for one in aggregates if all(one.key[column] in values for column, values in wanted.items())]
         if len(found) > 1:
             several = ", ".join(one.words for one in found[:_FEW_AGGREGATES]) + (", ..." if len(found) > _FEW_AGGREGATES else "")
