@@ -39,7 +39,7 @@ def _own_unit(head: bytes) -> str | None:
     return None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # a format is itself and no other, so that it can be the key of what is known of it
 class ReportFormat:
     """A tool's report as a log format.
 
