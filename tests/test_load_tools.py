@@ -117,6 +117,35 @@ def test_k6_other_records_and_broken_lines_are_accounted_for(tmp_path) -> None:
     assert lines.rejected == {"bad_json": 1, "missing_field": 1, "truncated_tail": 1, "wrong_type": 1}
 
 
+def test_k6_points_are_the_same_however_they_are_written(tmp_path) -> None:
+    """Compact, as k6 writes them, they are told from their bytes; with spaces they are decoded."""
+    text = k6_request(1000.0, sending=2.5, waiting=400.0) + k6_request(5.0) + k6_request(9.0, status="503", expected_response="false")
+    compact = "".join(json.dumps(json.loads(line), separators=(",", ":")) + "\n" for line in text.splitlines())
+    spaced, close = (profiled(tmp_path, written) for written in (text, compact))
+    assert spaced.lines == close.lines
+    for measure in ("latency", "ttft", "failure"):
+        one, two = getattr(spaced.total, measure), getattr(close.total, measure)
+        assert (one.n, one.sums_ns.tolist()) == (two.n, two.sums_ns.tolist())
+
+
+@pytest.mark.parametrize(
+    ("was", "put"),
+    [
+        ('"value":400.0', '"value":0400.0'),
+        ('"value":400.0', '"value":1e400'),
+        ("}}}\n", "}}\n"),
+        ("}}}\n", "}},1}\n"),
+        ("}}}\n", '}},"metric":"x"}\n'),
+    ],
+)
+def test_k6_a_broken_point_of_a_request_is_rejected(tmp_path, was, put) -> None:
+    text = k6("http_req_duration", 900.0) + k6("http_req_sending", 1.0) + k6("http_req_waiting", 400.0)
+    *lines, last = (json.dumps(json.loads(line), separators=(",", ":")) + "\n" for line in text.splitlines())
+    assert was in last
+    profile = profiled(tmp_path, "".join(lines) + last.replace(was, put))
+    assert (profile.lines.profiled, profile.total.ttft.n, profile.lines.total_rejected) == (1, 0, 1)
+
+
 def test_k6_custom_tags_can_be_mapped(tmp_path) -> None:
     text = k6_request(5.0, model="llama-3.3-70b")
     profile = profiled(tmp_path, text, map=["model=data.tags.model"], by=["model"])
