@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import pickle
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -348,3 +349,24 @@ def test_a_format_can_be_handed_to_another_process(name) -> None:
     """Where processes are not forked, what is detected is sent to them."""
     assert pickle.loads(pickle.dumps(formats()[name])).name == name
     assert {formats()[name]: name}
+
+
+@pytest.mark.parametrize("huge", ["9" * 400, "1e305", "-1e305"])
+@pytest.mark.parametrize(
+    ("name", "behind", "key"),
+    [
+        ("loadtest.vegeta.jsonl.gz", "", "latency"),
+        ("loadtest.k6.json.gz", '"metric":"http_req_duration","type":"Point"', "value"),
+        ("bench.llmperf.json", "", "end_to_end_latency_s"),
+        ("bench.aiperf.jsonl", '"profiling"', "value"),
+        ("bench.vllm.json", "", "latencies"),
+    ],
+)
+def test_numbers_beyond_reckoning_are_rejected(tmp_path, name, behind, key, huge) -> None:
+    """Put in the place of a latency."""
+    text = sample(name).decode()
+    found = re.compile(rf'"{key}": ?\[?([\d.]+)').search(text, text.index(behind))
+    assert found is not None
+    lines = profiled(tmp_path, text[: found.start(1)] + huge + text[found.end(1) :], name=name.removesuffix(".gz")).lines
+    assert lines.rejected == {"out_of_range": 1}
+    assert lines.balanced

@@ -16,7 +16,7 @@ from edgeroi.workload import Profile
 
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.name.startswith(("loadtest.", "bench.", "stage.")))
 MUTATIONS = 20
-PIECES = (b'"', b"{", b"}", b",", b"\n", b"null", b"-1", b"1e400", b"[", b":", b"NaN", b'"N/A"', b"\xff", b"\0")
+PIECES = (b'"', b"{", b"}", b",", b"\n", b"null", b"-1", b"1e400", b"[", b":", b"NaN", b'"N/A"', b"\xff", b"\0", b"9" * 400, b"1e305")
 
 
 def spoilt(data: bytes, rng: Random) -> bytes:

@@ -31,7 +31,7 @@ _DURATION: Final = "http_req_duration"
 _UNTIL_FIRST_BYTE: Final = ("http_req_sending", "http_req_waiting")
 #: A point as k6 writes it, down to its tags: metric, time and value.
 _POINT: Final = re.compile(
-    rb'\{"metric":"([a-z_]+)","type":"Point","data":\{"time":"([0-9TZ:.+-]+)","value":(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d{1,2})?),'
+    rb'\{"metric":"([a-z_]+)","type":"Point","data":\{"time":"([0-9TZ:.+-]+)","value":(-?(?:0|[1-9]\d{0,17})(?:\.\d+)?(?:e[+-]?\d{1,2})?),'
 )
 #: Lines a chunk holds, about.
 _CHUNK_LINES: Final = 20_000

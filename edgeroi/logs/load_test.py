@@ -20,6 +20,8 @@ NOTE: Final = "a load test: its volume and its place are the generator's, not yo
 #: A first byte that comes after this share of the whole time, or so few ms before the last, tells of no stream.
 _STREAMED_BEFORE: Final = 0.98
 _LEAST_REST_MS: Final = 5.0
+#: Beyond it a product may overflow; what is judged later is out of range long before.
+_MOST: Final = 1e300
 #: The claim where the user says which field is latency.
 MAPPED: Final = Claim(False, "latency_ms is mapped, so the log is read as mapped")
 
@@ -43,8 +45,8 @@ def first_byte_ms(first_ms: object, whole_ms: object) -> object:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a number, and no truth value."""
-    return type(value) in (int, float)
+    """Whether a value is a number that can be reckoned with: no truth value, and not beyond what a double holds."""
+    return type(value) in (int, float) and -_MOST < value < _MOST  # type: ignore[operator]
 
 
 def scaled(value: object, factor: float) -> object:
