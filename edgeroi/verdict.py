@@ -432,8 +432,7 @@ def _hope(case: Case) -> str:
 
 def _is_aggregate(case: Case) -> bool:
     """Whether a tool states the candidate's quantiles: real requests, but none of them is there to tell how sure it is."""
-    timing = case.books.candidate.timing(case.books.stakes.judge)
-    return timing is not None and timing.basis == "aggregate"
+    return case.books.after is not None and case.books.after.basis == "aggregate"
 
 
 def _loses(case: Case) -> str:

@@ -35,7 +35,7 @@ def test_one_format_claims_it_and_all_others_say_why_not(path: Path) -> None:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_it_profiles_with_no_option_given(path: Path) -> None:
     profile = read_logs([path], reading())
-    assert profile.total.requests > 0
+    assert profile.total.requests > 0 or profile.aggregates
     assert profile.lines.balanced
 
 

@@ -36,7 +36,7 @@ def test_a_format_says_what_it_owes(name):
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_every_sample_profiles_with_no_option(path):
     profile = read_logs([path], reading())
-    assert profile.total.requests > 0
+    assert profile.total.requests > 0 or profile.aggregates
     assert profile.lines.balanced
     assert profile.lines.total_rejected <= max(10, profile.lines.read // 100)
 

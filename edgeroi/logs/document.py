@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, Literal
 from edgeroi.aggregate import Aggregate
 from edgeroi.logs.columns import Row
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
+from edgeroi.logs.lines import BOM
 from edgeroi.logs.load_test import MAPPED, is_mapped, told
-from edgeroi.logs.objects import give, overridden, settled, whole
+from edgeroi.logs.objects import document_of, give, overridden, settled, whole
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake, Skip
 from edgeroi.logs.stream import damage_of
@@ -113,23 +113,10 @@ def _reports(stream: BinaryIO) -> Iterator[tuple[int, bytes, dict[str, Any] | Ba
     if cut is not None:
         yield 1, document, Bad(cut.reason, "the stream ends inside the report")
         return
-    report = _object(document.strip(b" \t\r\n"))
+    report = document_of(document.strip(b" \t\r\n"))
     lines = [line for line in document.split(b"\n") if line.strip(b" \t\r")]
-    if isinstance(report, Bad) and report.reason == "bad_json" and len(lines) > 1 and not isinstance(_object(lines[0]), Bad):
-        yield from ((number, line, _object(line)) for number, line in enumerate(lines, 1))
+    if isinstance(report, Bad) and report.reason == "bad_json" and len(lines) > 1 and not isinstance(document_of(lines[0]), Bad):
+        yield from ((number, line, document_of(line)) for number, line in enumerate(lines, 1))
         return
     cut_off = isinstance(report, Bad) and "truncated" in report.detail
     yield 1, document, Bad("truncated_tail", "the report is cut") if cut_off else report
-
-
-def _object(document: bytes) -> dict[str, Any] | Bad:
-    """The object; one that is longer than a line may be is still read, as a report of many requests is."""
-    import msgspec
-
-    if len(document) <= LONGEST_LINE:
-        return object_of(document)
-    try:
-        value = msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Bad("bad_json", syntax(error))
-    return value if isinstance(value, dict) else Bad("not_object", "the report is JSON, but no object")

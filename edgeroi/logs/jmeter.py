@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final, Literal
 
-from edgeroi.logs.cells import judging
 from edgeroi.logs.delimited import number, peeked, rows
+from edgeroi.logs.exported import row_judge
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, first_byte_ms, is_mapped, told
+from edgeroi.logs.load_test import MAPPED, as_text, first_byte_ms, is_mapped, told
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Skip, status_failed
 from edgeroi.logs.table import header_of, separator_of
@@ -77,7 +77,9 @@ class JMeter:
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """Read all records."""
         first, begun = peeked(stream)
-        for chunk in rows(stream, begun, reading, separator_of(first, _NEEDED[:1]) or ",", judging(_canonical, reading)):
+        for chunk in rows(
+            stream, begun, reading, separator_of(first, _NEEDED[:1]) or ",", lambda names: row_judge(names, reading, _canonical, as_text)
+        ):
             yield told(chunk, reading)
 
 

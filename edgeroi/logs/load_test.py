@@ -36,6 +36,11 @@ def told(chunk: Chunk, reading: Reading, *notes: str) -> Chunk:
     return seen(replace(chunk, notes=(NOTE, *notes, *chunk.notes)), reading, SEEN_FROM)
 
 
+def as_text(name: str, cell: str) -> str:
+    """A cell of a table as it is, for a format that reads each of its columns itself."""
+    return cell
+
+
 def first_byte_ms(first_ms: object, whole_ms: object) -> object:
     """When the first byte came, where that may be a first token: after 0, in the first 98 % of the time, 5 ms before the end."""
     if not (is_number(first_ms) and is_number(whole_ms)):

@@ -50,7 +50,7 @@ class Locust:
             return MAPPED
         names = header_of(next(iter(head.lines(1)), b""), ",")
         if names[:2] == ("Timestamp", "User Count"):
-            return Claim(False, "Locust's history of the last ten seconds: _stats.csv has the quantiles of the run")
+            return Claim(False, "Locust's history, second by second, of the last ten seconds", refused="give its _stats.csv")
         missing = [name for name in _NEEDED if name not in names]
         return Claim(not missing, f"no header with {', '.join(missing)}" if missing else "Locust's table of endpoints")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final, Literal
 
-from edgeroi.logs.cells import judging
 from edgeroi.logs.delimited import number, peeked, rows
+from edgeroi.logs.exported import row_judge
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.load_test import MAPPED, first_byte_ms, is_mapped, scaled, told
+from edgeroi.logs.load_test import MAPPED, as_text, first_byte_ms, is_mapped, scaled, told
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.table import header_of
 
@@ -50,7 +50,7 @@ class OhaCsv:
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """Read all records."""
         _, begun = peeked(stream)
-        for chunk in rows(stream, begun, reading, ",", judging(_canonical, reading)):
+        for chunk in rows(stream, begun, reading, ",", lambda names: row_judge(names, reading, _canonical, as_text)):
             yield told(chunk, reading, _SURVIVORS)
 
 

@@ -57,7 +57,7 @@ class Vegeta:
         if is_mapped(reading):
             return MAPPED
         if _GOB in head.data[:64] and b"\0" in head.data[:4096]:
-            return Claim(False, "vegeta's binary results: vegeta encode --to csv FILE, or json, writes them as text")
+            return Claim(False, "binary results, which vegeta alone reads", refused="write them as text: vegeta encode --to csv FILE")
         found = not is_array(head) and any(all(key in record for key in _KEYS) for record in first_objects(head))
         return Claim(found, "vegeta results" if found else f"no line has {', '.join(_KEYS)}")
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final, Literal
 
-from edgeroi.logs.cells import judging
 from edgeroi.logs.delimited import number, peeked, rows
+from edgeroi.logs.exported import row_judge
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import BOM
 from edgeroi.logs.load_test import MAPPED, is_mapped, told
@@ -25,8 +25,8 @@ _OLDER: Final = 9
 _NUMBERS: Final = frozenset(("timestamp", "code", "latency", "seq"))
 
 
-def _typed(cells: Mapping[str, str]) -> dict[str, object]:
-    return canonical({name: number(cell) if name in _NUMBERS else cell for name, cell in cells.items()})
+def _cell(name: str, cell: str) -> object:
+    return number(cell) if name in _NUMBERS else cell
 
 
 class VegetaCsv:
@@ -50,7 +50,7 @@ class VegetaCsv:
         """Read all records; there is no header."""
         first, begun = peeked(stream)
         names = _COLUMNS[:_OLDER] if len(header_of(first, ",")) == _OLDER else _COLUMNS
-        for chunk in rows(stream, begun, reading, ",", judging(_typed, reading), names):
+        for chunk in rows(stream, begun, reading, ",", lambda header: row_judge(header, reading, canonical, _cell), names):
             yield told(chunk, reading)
 
 
