@@ -22,6 +22,7 @@ from edgeroi.cli.schema import schema_text
 from edgeroi.engines.local import read_logs
 from edgeroi.errors import EdgeroiError
 from edgeroi.estimate import weakest
+from edgeroi.logs.mapping import reading_of
 from edgeroi.logs.reading import reading
 from edgeroi.profile_report import frame_of, profile_report
 from edgeroi.renderers import Page, renderer
@@ -262,6 +263,16 @@ def test_an_aggregate_is_no_log_to_draft_a_scenario_from(tmp_path) -> None:
     result = CliRunner().invoke(app, ["init", str(oha(tmp_path))])
     assert isinstance(result.exception, EdgeroiError)
     assert "neither volume nor tokens" in str(result.exception)
+
+
+def test_rules_say_placement_and_workload_of_an_aggregate_too(tmp_path) -> None:
+    (tmp_path / "edge.csv").write_bytes((LOCUST + "GET,/v1/chat,9,0,50,51.5,50,90,99\r\nGET,/healthz,9,0,1,1.5,1,2,3\r\n").encode())
+    rules = "rules: {workload: [{workload: ^/v1/(.*)}], placement: [{file: edge, is: edge}], skip: [{workload: ^/healthz$}]}"
+    (tmp_path / "mapping.yaml").write_text(rules)
+    profile = read_logs([tmp_path / "edge.csv"], reading_of(tmp_path / "mapping.yaml"))
+    assert [dict(one.key) for one in profile.aggregates] == [{"workload": "chat", "placement": "edge"}]
+    assert (profile.lines.profiled, profile.lines.skipped) == (1, {"header": 1, "other_record": 1})
+    assert profile.lines.balanced
 
 
 # ---- in a verdict: weaker than measured --------------------------------------------------------------------------------------

@@ -99,6 +99,13 @@ def each(listed: object, judge: Callable[[Json], dict[str, object] | Bad | Skip]
 _NO_OBJECT = Bad("not_object", "what stands among the requests is no object")
 
 
+def only(one: Aggregate | Bad | Skip, notes: Sequence[str] = ()) -> Told | Bad:
+    """What a report tells that states one aggregate and lists no request."""
+    if isinstance(one, Bad):
+        return one
+    return Told([(one, {})]) if isinstance(one, Skip) else Told(aggregates=[one], notes=list(notes))
+
+
 def with_aggregates(chunk: Chunk, aggregates: Iterable[Aggregate]) -> Chunk:
     """The chunk with aggregates too, each of them one of its records."""
     found = (*chunk.aggregates, *aggregates)

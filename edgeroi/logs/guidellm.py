@@ -43,8 +43,8 @@ def _tell(report: Mapping[str, Any], reading: Reading) -> Told | Bad:
         if sampled:
             one = _quantiles(run, labels, reading)
             notes.append(f"{labels['workload']}: the report lists {sampled} of its requests; the quantiles it states of all are taken")
-            aggregates += [] if isinstance(one, Bad) else [one]
-            requests += [(one, run)] if isinstance(one, Bad) else []
+            aggregates += [one] if isinstance(one, Aggregate) else []
+            requests += [] if isinstance(one, Aggregate) else [(one, run)]
         requests += [(Skip("other_record"), one) for _, one in judged] if sampled else judged
         if str(labels["workload"]).startswith("throughput"):
             notes.append(f"{labels['workload']}: as many requests as can be at once, so its times are those of a queue")
@@ -95,7 +95,7 @@ def _text(error: object) -> str | None:
     return error if isinstance(error, str) else None
 
 
-def _quantiles(run: object, labels: Mapping[str, object], reading: Reading) -> Aggregate | Bad:
+def _quantiles(run: object, labels: Mapping[str, object], reading: Reading) -> Aggregate | Bad | Skip:
     latency = stated(_spread(run, "request_latency"), _MS_PER_S, names=_QUANTILES)
     first = stated(_spread(run, "time_to_first_token_ms"), 1.0, names=_QUANTILES)
     succeeded, errors = (counted(within(run, "metrics", "request_totals", fate)) for fate in _FATES[:2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edgeroi.logs.document import ReportFormat, Told
+from edgeroi.logs.document import ReportFormat, Told, only
 from edgeroi.logs.load_test import is_number
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
@@ -26,7 +26,7 @@ def _tell(report: Mapping[str, Any], reading: Reading) -> Told | Bad:
     requests = succeeded + errors if succeeded is not None and errors is not None else None
     tokens = {"input_tokens": _mean(good, "prompt_tokens", "prompt_len"), "output_tokens": _mean(good, "output_tokens", "output_len")}
     one = aggregate(reading, latency, ttft=first, requests=requests, errors=errors, tokens=tokens)
-    return one if isinstance(one, Bad) else Told(aggregates=[one])
+    return only(one)
 
 
 def _mean(good: object, *names: str) -> float | None:

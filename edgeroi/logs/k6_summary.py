@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edgeroi.logs.document import ReportFormat, Told
+from edgeroi.logs.document import ReportFormat, Told, only
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.stated import aggregate, counted, stated, within
@@ -30,7 +30,7 @@ def _tell(report: Mapping[str, Any], reading: Reading) -> Told | Bad:
     errors, good = (counted(failed.get(name)) for name in ("passes", "fails"))
     requests = errors + good if errors is not None and good is not None else counted(_values(report, "http_reqs").get("count"))
     one = aggregate(reading, latency, requests=requests, errors=errors)
-    return one if isinstance(one, Bad) else Told(aggregates=[one], notes=[] if expected.ms or not errors else [_FAILED_TOO])
+    return only(one, [] if expected.ms or not errors else [_FAILED_TOO])
 
 
 def _values(report: Mapping[str, Any], metric: str) -> Mapping[str, Any]:

@@ -20,8 +20,9 @@ from edgeroi.logs.delimited import Cells, Judge, number, peeked, rows
 from edgeroi.logs.document import with_aggregates
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.load_test import MAPPED, is_mapped, told
+from edgeroi.logs.objects import give
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import Bad, Intake
+from edgeroi.logs.record import Bad, Intake, Skip
 from edgeroi.logs.stated import NO_QUANTILE, aggregate, counted, stated
 from edgeroi.logs.table import header_of
 
@@ -71,15 +72,15 @@ def _judge(names: tuple[str, ...], reading: Reading, found: list[Aggregate]) -> 
                 intake.skip("other_record")
                 continue
             one = _endpoint(endpoint, reading)
-            if isinstance(one, Bad):
-                intake.reject(row.line, one.reason, one.detail, row.raw)
-            else:
+            if isinstance(one, Aggregate):
                 found.append(one)
+            else:
+                give(intake, one, row)
 
     return judge
 
 
-def _endpoint(cells: Mapping[str, str], reading: Reading) -> Aggregate | Bad:
+def _endpoint(cells: Mapping[str, str], reading: Reading) -> Aggregate | Bad | Skip:
     told: dict[str, object] = {name: number(cell) for name, cell in cells.items()}
     latency = stated(told, 1.0, mean="Average Response Time", low="Min Response Time", high="Max Response Time")
     if 0.5 not in latency.ms:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edgeroi.logs.document import ReportFormat, Told
+from edgeroi.logs.document import ReportFormat, Told, only
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.logs.stated import aggregate, counted, stated
@@ -33,9 +33,7 @@ def _tell(report: Mapping[str, Any], reading: Reading) -> Told | Bad:
     answers = stated(everything, _MS_PER_S, mean="average", low="fastest", high="slowest")
     requests, errors = _outcome(report)
     one = aggregate(reading, successes if successes.ms else answers, requests=requests, errors=errors)
-    if isinstance(one, Bad):
-        return one
-    return Told(aggregates=[one], notes=[] if successes.ms or not errors else [_ALL_ANSWERS])
+    return only(one, [] if successes.ms or not errors else [_ALL_ANSWERS])
 
 
 def _outcome(report: Mapping[str, Any]) -> tuple[int | None, int | None]:

@@ -79,6 +79,14 @@ def ruled(chunk: Chunk, reading: Reading) -> Chunk:
     return replace(chunk, batch=batch) if not gone else _without(replace(chunk, batch=batch), skipped, gone)
 
 
+def ruled_labels(labels: Mapping[str, str], reading: Reading) -> dict[str, str | None] | None:
+    """The labels of something that is no request, as the rules and what is constant leave them; ``None`` where it is skipped."""
+    alone = Batch(1, np.zeros(1, np.bool_), labels={column: Labels.constant(text, 1) for column, text in labels.items()})
+    decided, skipped = _decided(alone, reading)
+    codes = {column: int(told.codes[0]) for column, told in decided.items()}
+    return None if skipped[0] else {column: decided[column].names[code] if code >= 0 else None for column, code in codes.items()}
+
+
 def _decided(batch: Batch, reading: Reading) -> tuple[dict[str, Labels], Bools]:
     """All labels as the rules leave them, and which requests are skipped."""
     labels = dict(batch.labels) | {column: Labels.constant(text, batch.n) for column, text in reading.const.items()}

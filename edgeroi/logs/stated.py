@@ -11,8 +11,8 @@ from edgeroi.aggregate import Aggregate, Stated
 from edgeroi.histogram import LONGEST_MS
 from edgeroi.logs.load_test import is_number
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import MOST_COUNT, Bad
-from edgeroi.request import COLUMNS
+from edgeroi.logs.record import MOST_COUNT, Bad, Skip
+from edgeroi.logs.rules import ruled_labels
 
 NO_QUANTILE: Final = Bad("missing_field", "no quantile of a latency is stated")
 
@@ -63,8 +63,8 @@ def aggregate(
     requests: int | None = None,
     errors: int | None = None,
     tokens: Mapping[str, float | None] | None = None,
-) -> Aggregate | Bad:
-    """One run, keyed by the reading's columns, what is constant said; ``Bad`` where no quantile is stated.
+) -> Aggregate | Bad | Skip:
+    """One run, keyed by the reading's columns, as constants and rules leave them; ``Bad`` where no quantile is stated.
 
     Where every request failed, what is stated are the times to failure: there is no latency then.
     """
@@ -74,9 +74,10 @@ def aggregate(
         return NO_QUANTILE
     if any(more < less for less, more in pairwise(latency.ms.values())):
         return Bad("out_of_range", "a quantile is stated that is less than a lower one")
-    const = {column: text for column, text in reading.const.items() if COLUMNS[column] == "label"}
-    said = {**(labels or {}), **const}
-    key = {column: value if isinstance(value := said.get(column), str) and value else None for column in reading.by}
+    said = ruled_labels({column: text for column, text in (labels or {}).items() if isinstance(text, str) and text}, reading)
+    if said is None:
+        return Skip("other_record")
+    key = {column: said.get(column) or None for column in reading.by}
     first = ttft if ttft and ttft.ms else None
     means = {column: mean for column, mean in (tokens or {}).items() if mean is not None}
     return Aggregate(key, reading.file or "", latency, first, requests, errors, means or None)

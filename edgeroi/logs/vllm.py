@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edgeroi.aggregate import Stated
-from edgeroi.logs.document import Judged, ReportFormat, Told
+from edgeroi.logs.document import Judged, ReportFormat, Told, only
 from edgeroi.logs.load_test import first_token, is_number, scaled
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
@@ -90,7 +90,7 @@ def _quantiles(report: Mapping[str, Any], reading: Reading) -> Told | Bad:
     labels = {"workload": report.get("label"), "model": report.get("model_id")}
     tokens = {column: _mean(report.get(key), completed) for column, key in _TOTALS.items()}
     one = aggregate(reading, e2e, labels, ttft=first, requests=requests, errors=errors, tokens=tokens)
-    return one if isinstance(one, Bad) else Told(aggregates=[one])
+    return only(one)
 
 
 _TOTALS: Final[Mapping[str, str]] = {"input_tokens": "total_input_tokens", "output_tokens": "total_output_tokens"}
