@@ -24,6 +24,7 @@ from edgeroi.logs.objects import from_lines_together, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.table import header_of, separator_of
+from edgeroi.logs.times import scaled
 from edgeroi.request import Batch
 
 TOTAL: Final = "time_total"
@@ -122,17 +123,13 @@ def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad:
         "error": exited if exited else None,
         "streamed": streamed(record.get("content_type")),
         "connection": _REUSED[not connect > lookup] if _is_number(connect) and _is_number(lookup) else None,  # type: ignore[operator]
-        "latency_ms": _ms(record.get(TOTAL)),
-        "ttft_ms": _ms(record.get("time_starttransfer")),
+        "latency_ms": scaled(record.get(TOTAL), 1e3),
+        "ttft_ms": scaled(record.get("time_starttransfer"), 1e3),
     }
 
 
 def _is_number(said: object) -> bool:
     return type(said) in (int, float)
-
-
-def _ms(seconds: object) -> object:
-    return seconds * 1e3 if _is_number(seconds) else seconds  # type: ignore[operator]
 
 
 def readable(record: Mapping[str, Any]) -> dict[str, Any]:

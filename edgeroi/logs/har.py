@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Final
 
 from edgeroi.logs.access import host_and_target, path_of_target, streamed
 from edgeroi.logs.columns import Row
-from edgeroi.logs.elements import Element, elements
+from edgeroi.logs.elements import Element, listing
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
 from edgeroi.logs.lines import BOM, object_of
 from edgeroi.logs.objects import give, known, seen, whole
@@ -31,7 +31,7 @@ from edgeroi.logs.record import Bad, Intake
 #: The phases before the first byte, and after it; ``ssl`` is inside ``connect``.
 _BEFORE: Final = ("blocked", "dns", "connect", "send", "wait")
 _PHASES: Final = (*_BEFORE, "receive")
-_ENTRIES = re.compile(rb'"entries"\s*:\s*(?=\[)')
+_LOG = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"log"[ \t\r\n]*:[ \t\r\n]*(?=\{)')
 _ADVICE: Final = "export fewer entries"
 _HIDDEN: Final = b"(an entry of a HAR file, not shown: it may hold cookies and tokens)"
 
@@ -60,8 +60,7 @@ class Har:
     def claim(self, head: Head, reading: Reading) -> Claim:
         """A document that starts as a HAR does: a log with a version, a creator or entries."""
         start = head.data.removeprefix(BOM).lstrip()[:4096]
-        begins = re.match(rb'\{\s*"log"\s*:\s*\{', start) is not None
-        told = begins and (_ENTRIES.search(head.data) is not None or (b'"creator"' in start and b'"version"' in start))
+        told = _LOG.match(start) is not None and (b'"entries"' in head.data or (b'"creator"' in start and b'"version"' in start))
         if told and "latency_ms" in reading.fields:
             return Claim(True, "a HAR document", _unit(reading))
         return Claim(told, "a HAR document" if told else "does not start as {log: {version, creator, entries")
@@ -84,49 +83,25 @@ def _unit(reading: Reading) -> str | None:
 
 
 def entries(document: bytes) -> Sequence[Element]:
-    """The entries of a document, each with the line it starts on; one that is cut short or broken says so in its place."""
+    """The entries of a document, each with the line it starts on; a document that is cut or no JSON ends in one that says so."""
+    start = _LOG.match(document, len(BOM) if document.startswith(BOM) else 0)
+    found = listing(document, ("entries",), start.end()) if start else None
+    last_line = 1 + document.count(b"\n")
+    if found is None:
+        return [Element(b"", last_line, len(document), "truncated_tail", "the document ends before its entries")]
+    if any(element.fault for element in found.elements) or _is_json(document):
+        return found.elements
+    return [*found.elements, Element(b"", last_line, len(document), "bad_json", "the document around the entries is no JSON")]
+
+
+def _is_json(document: bytes) -> bool:
     import msgspec
 
-    start = _ENTRIES.search(document)
-    if start is None:
-        line = 1 + document.count(b"\n")
-        return [Element(b"", line, len(document), "truncated_tail", "the document ends before its entries")]
     try:
-        told = msgspec.json.decode(document.removeprefix(BOM), type=_document())
-        array = b"[" + b",".join(map(bytes, told.log.entries)) + b"]"
-        sound = elements(array)
+        msgspec.json.decode(document.removeprefix(BOM), type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _salvaged(document, start.end())
-    return _placed(document, start.end(), sound)
-
-
-def _document() -> Any:
-    import msgspec
-
-    log = msgspec.defstruct("Log", [("entries", list[msgspec.Raw])])
-    return msgspec.defstruct("Document", [("log", log)])
-
-
-def _placed(document: bytes, at: int, sound: Sequence[Element]) -> Sequence[Element]:
-    """The same elements with the lines they start on in the document."""
-    placed, line = [], 1 + document.count(b"\n", 0, at)
-    for element in sound:
-        start = document.index(element.raw, at)
-        line += document.count(b"\n", at, start)
-        placed.append(Element(element.raw, line, start))
-        line += element.raw.count(b"\n")
-        at = start + len(element.raw)
-    return placed
-
-
-def _salvaged(document: bytes, at: int) -> Sequence[Element]:
-    """What can be read of the entries of a document that is no JSON as a whole, and one fault at least."""
-    above = document.count(b"\n", 0, at)
-    found = [Element(e.raw, e.line + above, e.offset + at, e.fault, e.detail) for e in elements(document[at:])]
-    behind = found and found[-1].fault == "bad_json" and found[-1].detail.startswith("text after the end")
-    if not behind:
-        return found
-    return [*found[:-1], Element(b"", found[-1].line, found[-1].offset, "bad_json", "the document around the entries is no JSON")]
+        return False
+    return True
 
 
 def canonical(entry: Mapping[str, Any]) -> dict[str, object] | Bad:

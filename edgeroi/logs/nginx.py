@@ -48,6 +48,7 @@ from edgeroi.logs.textlines import (
     unmet,
 )
 from edgeroi.logs.textlines import known as known_texts
+from edgeroi.logs.times import scaled
 from edgeroi.workload import SeenFrom
 
 #: A proxy does not see the user's own way to it.
@@ -205,7 +206,7 @@ def canonical(record: Mapping[str, Any]) -> dict[str, object] | Bad | Skip:
     seconds, written = value(record.get("request_time")), _written(record)
     if isinstance(written, Bad):
         return written
-    latency = seconds * 1e3 if type(seconds) in (int, float) else seconds  # type: ignore[operator]
+    latency = scaled(seconds, 1e3)
     return {
         "timestamp": _less(written, latency),
         "request_id": first_told(record, _REQUEST_ID),
@@ -234,8 +235,7 @@ def _header_ms(said: object) -> object:
     if isinstance(said, str) and _TIME_LIST.fullmatch(said):
         ms = float(single_ms([said])[0])
         return None if np.isnan(ms) else ms
-    told = value(said)
-    return told * 1e3 if type(told) in (int, float) else told  # type: ignore[operator]
+    return scaled(value(said), 1e3)
 
 
 def readable(record: Mapping[str, Any]) -> dict[str, Any]:
