@@ -87,6 +87,8 @@ def test_what_a_line_can_hide_is_not_read_by_columns(way):
         good.split(b"\n")[0].replace(b'"status"', b'"placement":"edge","status"'),  # a key twice
         good.split(b"\n")[0].replace(b'"input_tokens"', b'"input_tokens" '),  # white space before a colon
         good.split(b"\n")[0][:-1] + b', "more":1}',
+        good.split(b"\n")[0][:-1] + b"]",
+        good.split(b"\n")[0][:-1],
         b"",
         b"not json",
     ]
@@ -199,7 +201,7 @@ def test_what_has_to_be_told_is_missed():
 
 def test_times_are_what_the_calendar_says():
     """Days at the ends of months, leap years, offsets, fractions of any length: against the reader of single lines."""
-    days = ["1970-01-01", "1999-12-31", "2000-02-29", "2024-02-29", "2100-02-28", "2100-03-01", "2026-12-31", "2199-12-31"]
+    days = ["1970-01-01", "1999-12-31", "2000-02-29", "2024-02-29", "2024-03-01", "2100-02-28", "2100-03-01", "2026-12-31", "2199-12-31"]
     bad = ["2100-02-29", "2026-02-29", "2026-04-31", "2026-13-01", "2026-00-10", "2026-01-00", "1969-12-31", "2200-01-01", "9999-12-31"]
     ends = ["Z", "z", "+00:00", "-05:30", "+23:59", "", "+24:00", "+05:60", "+0530"]
     clocks = ["T00:00:00", "t23:59:59", " 12:30:15.5", "T01:02:03.123456789123", "T24:00:00", "T10:60:00", "T10:00:60", "T10:00:00."]
@@ -263,6 +265,16 @@ def test_a_number_that_is_no_double_is_out_of_range(column):
     lines[50] = json.dumps(record, separators=(",", ":")).encode().replace(b'"%s":0' % column.encode(), b'"%s":1e400' % column.encode())
     assert FORMAT.read_lines(b"\n".join(lines), reading(by=BY), False).lines.rejected == {"out_of_range": 1}
     assert_same(b"\n".join(lines))
+
+
+@pytest.mark.parametrize(("lines", "told"), [(1, None), (2, [None]), (3, None)])
+def test_there_are_as_many_lines_as_were_said(way, lines, told):
+    if way == "numpy":
+        pytest.skip("numpy is not told how many")
+    values = np.full(lines, np.nan)
+    found = compiled.part.read_lines(b'{"a":1}\n{"a":2}\n', (b'{"a":',), b"n", (values,), np.zeros(lines, bool), 3)
+    assert found == told
+    assert told is None or values.tolist() == [1, 2]
 
 
 def test_a_word_with_many_values_is_somebody_elses():
