@@ -136,12 +136,8 @@ class Plan:
     def _evaluated(self, world: World) -> Answers:
         parts = [_answers_of(part, world) for part in self.parts]
         policy = self.policy
-        if isinstance(policy, Split):
-            return split(list(zip(policy.at(world), parts, strict=True)))
-        if isinstance(policy, Route):
-            shares = [max(0.0, part.share.at(world)) for part in self.parts[:-1] if part.share]
-            total = max(1.0, sum(shares))
-            return split(list(zip([*(s / total for s in shares), max(0.0, 1 - sum(shares) / total)], parts, strict=True)))
+        if isinstance(policy, Split | Route):
+            return split(list(zip(self._shares(world), parts, strict=True)))
         together = min(1.0, max(0.0, self.correlation.at(world))) if self.correlation else 0.0
         if isinstance(policy, Cascade):
             share = self.escalated or policy.escalated
@@ -156,6 +152,24 @@ class Plan:
             after = policy.after.at(world) if policy.after else None
             found = self._raced(policy, first, then, after, watch, together)
         return found if self.pairs else replace(found, basis="assumed")  # how the two go together is nobody's measurement
+
+    def _shares(self, world: World) -> tuple[float, ...]:
+        """The share of requests each part is there for: of a split or route its own, of other policies all."""
+        if isinstance(self.policy, Split):
+            return self.policy.at(world)
+        if not isinstance(self.policy, Route):
+            return (1.0,) * len(self.parts)
+        shares = [max(0.0, part.share.at(world)) for part in self.parts[:-1] if part.share]
+        total = max(1.0, sum(shares))
+        return (*(share / total for share in shares), max(0.0, 1 - sum(shares) / total))
+
+    def _there(self, world: World) -> Iterator[str]:
+        """The options that are part of it in a world: one that stands by is, one that no share is sent to is not."""
+        for share, part in zip(self._shares(world), self.parts, strict=True):
+            if share and isinstance(part.serves, Plan):
+                yield from part.serves._there(world)
+            elif share:
+                yield part.serves.name
 
     def _raced(
         self, policy: Fallback | Hedge, first: Answers, then: Answers, after: float | None, watch: Measure, together: float
@@ -180,11 +194,11 @@ class Plan:
 
     def cost(self, traffic: Traffic, world: World) -> Cost:
         """The invoice of a month: each part at the requests that reach it, fees and allowances of an account once."""
-        answers = self.answers(world)
+        answers, there = self.answers(world), set(self._there(world))
         asked: dict[str, list[tuple[float, Part]]] = {}
         for slot, part in self._slots.items():
             asked.setdefault(part.serves.name, []).append((answers.calls_of(slot), part))
-        invoices = [_invoice(calls, traffic, world) for calls in asked.values() if _is_used(calls, self.policy)]
+        invoices = [_invoice(calls, traffic, world) for name, calls in asked.items() if name in there]
         return Cost((*combined(invoices), *self._judge_lines(answers, traffic, world)), traffic.load(world))
 
     def _judge_lines(self, answers: Answers, traffic: Traffic, world: World) -> Iterator[CostLine]:
@@ -223,11 +237,6 @@ def _answers_of(part: Part, world: World) -> Answers:
     failing = known.failures_at(world) if isinstance(known, Timing) else None
     bands = [(share, whole.at(world), first.at(world)) for share, whole, first in option.joint]
     return Answers.of(part.counted, e2e, ttft, failing, bands)
-
-
-def _is_used(calls: Sequence[tuple[float, Part]], policy: Policy) -> bool:
-    """Whether an option is paid at all: one that no share is sent to is not there, one that stands by is."""
-    return not isinstance(policy, Split | Route) or any(number for number, _ in calls)
 
 
 def _invoice(calls: Sequence[tuple[float, Part]], traffic: Traffic, world: World) -> list[CostLine]:

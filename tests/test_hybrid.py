@@ -122,6 +122,22 @@ options:
     assert float(cost(found)) == pytest.approx((neurons - free) / 1000 * 0.011 + 5 + 0.25 * 5, rel=1e-9)
 
 
+def test_what_stands_by_is_paid_for_and_what_is_not_there_is_not(tmp_path: Path) -> None:
+    """A standby nobody ever calls costs its 30 USD a month, in a part of a split too; an option with a share of 0 costs nothing."""
+    options = """
+options:
+  cloud: {placement: cloud, price: {input: 0.005 USD/Mtok}, latency: 200 ms, fixed: 30 USD/month}
+  edge: {placement: edge, price: {input: 0.20 USD/Mtok}, latency: 50 ms}
+  safe: {fallback: {first: edge, then: cloud}}
+"""
+    for policy, fixed in (
+        ("{split: {safe: 100%, edge: 0%}}", 30),
+        ("{split: {edge: 100%, cloud: 0%}}", 0),
+        ("{hedge: {first: edge, then: safe, after: 1 s}}", 30),
+    ):
+        assert float(cost(with_policy(tmp_path, policy, options=options))) == pytest.approx(200 + fixed), policy
+
+
 def test_two_options_of_one_account_share_its_fee_and_its_allowance(tmp_path: Path) -> None:
     """Half of the 1,000 Mtok to each of two models at 6,058 and 1,841 neurons a Mtok: together they have 10,000 neurons a day free."""
     options = """
