@@ -9,9 +9,10 @@ them: an account's fee and allowance count once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 from edgeroi.cost import Cost, CostLine, combined
 from edgeroi.errors import NoAnswer, Place
@@ -34,6 +35,28 @@ def kind_of(policy: Policy) -> str:
     return type(policy).__name__.lower()
 
 
+class _Known:
+    """Results by what a world says of some drivers: the last 64, since a search asks for the same ones again and again."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.results: OrderedDict[tuple[tuple[str, float], ...], Answers] = OrderedDict()
+
+    @classmethod
+    def about(cls, *things: object) -> Self:
+        """By the drivers inside these values, points too: a search moves those as well."""
+        return cls(tuple(dict.fromkeys(number.name for number in ranges_in(things) if number.name)))
+
+    def result(self, world: World, make: Callable[[World], Answers]) -> Answers:
+        """What ``make`` makes of the world, made once."""
+        here = tuple((name, world[name]) for name in self.names if name in world)
+        if here not in self.results:
+            self.results[here] = make(world)
+            while len(self.results) > _WORLDS_KEPT:
+                self.results.popitem(last=False)
+        return self.results[here]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One part of a plan: an option as it serves the requests that are sent to it, or a plan of its own.
@@ -53,6 +76,22 @@ class Part:
     def counted(self) -> str:
         """The slot of an option: its name, unless it is told apart."""
         return self.slot or self.serves.name
+
+    @property
+    def timings(self) -> tuple[object, ...]:
+        """What is known of an option's durations; nothing of a plan, whose parts have theirs."""
+        option = self.serves
+        return () if isinstance(option, Plan) else (option.e2e, option.ttft, option.joint)
+
+    def answers(self, world: World) -> Answers:
+        """What an option does with a request in one world."""
+        option = self.serves
+        assert isinstance(option, Option)
+        e2e, ttft = (timing.at(world) if timing else None for timing in (option.e2e, option.ttft))
+        known = option.e2e or option.ttft
+        failing = known.failures_at(world) if isinstance(known, Timing) else None
+        bands = [(share, whole.at(world), first.at(world)) for share, whole, first in option.joint]
+        return Answers.of(self.counted, e2e, ttft, failing, bands)
 
     @property
     def leaves(self) -> tuple[Part, ...]:
@@ -102,15 +141,6 @@ class Plan:
         found = {leaf.serves.name: leaf.serves for leaf in reversed(self.leaves) if isinstance(leaf.serves, Option)}
         return tuple(found[name] for name in dict.fromkeys(leaf.serves.name for leaf in self.leaves))
 
-    @cached_property
-    def _moved_by(self) -> tuple[str, ...]:
-        """The names of the drivers that latencies and shares hang on."""
-        timings = [timing for leaf in self.leaves if isinstance(leaf.serves, Option) for timing in (leaf.serves.e2e, leaf.serves.ttft)]
-        plans = list(self._plans())
-        found = ranges_in(tuple(timings), tuple(plan.policy for plan in plans), tuple(plan.correlation for plan in plans))
-        shares = (part.share for plan in plans for part in plan.parts)
-        return tuple(dict.fromkeys(number.name for number in (*found, *(s for s in shares if s)) if number.name))
-
     def _plans(self) -> Iterator[Plan]:
         yield self
         for part in self.parts:
@@ -118,23 +148,32 @@ class Plan:
                 yield from part.serves._plans()
 
     @cached_property
-    def _known(self) -> OrderedDict[tuple[tuple[str, float], ...], Answers]:
-        return OrderedDict()
+    def _known(self) -> _Known:
+        """Results by the drivers that latencies and shares hang on."""
+        plans = tuple(self._plans())
+        timings = (leaf.timings for leaf in self.leaves)
+        own = ((plan.policy, plan.correlation, plan.escalated, *(part.share for part in plan.parts)) for plan in plans)
+        return _Known.about(tuple(timings), tuple(own))
+
+    @cached_property
+    def _known_parts(self) -> Mapping[int, _Known]:
+        return {place: _Known.about(part.timings) for place, part in enumerate(self.parts)}
 
     def answers(self, world: World) -> Answers:
         """What becomes of a request in one world; of worlds that differ in other drivers only, the same.
 
         Raises ``NoAnswer`` where a latency that the policy hangs on is not known.
         """
-        here = tuple((name, world[name]) for name in self._moved_by if name in world)
-        if here not in self._known:
-            self._known[here] = self._evaluated(world)
-            while len(self._known) > _WORLDS_KEPT:
-                self._known.popitem(last=False)
-        return self._known[here]
+        return self._known.result(world, self._evaluated)
+
+    def _answers_of(self, place: int, world: World) -> Answers:
+        part = self.parts[place]
+        if isinstance(part.serves, Plan):
+            return part.serves.answers(world)
+        return self._known_parts[place].result(world, part.answers)
 
     def _evaluated(self, world: World) -> Answers:
-        parts = [_answers_of(part, world) for part in self.parts]
+        parts = [self._answers_of(place, world) for place in range(len(self.parts))]
         policy = self.policy
         if isinstance(policy, Split | Route):
             return split(list(zip(self._shares(world), parts, strict=True)))
@@ -226,17 +265,6 @@ class Plan:
             if share and known is not None:
                 points, told = points + share * known.at(world), told + share
         return points / told if told else None
-
-
-def _answers_of(part: Part, world: World) -> Answers:
-    if isinstance(part.serves, Plan):
-        return part.serves.answers(world)
-    option = part.serves
-    e2e, ttft = (timing.at(world) if timing else None for timing in (option.e2e, option.ttft))
-    known = option.e2e or option.ttft
-    failing = known.failures_at(world) if isinstance(known, Timing) else None
-    bands = [(share, whole.at(world), first.at(world)) for share, whole, first in option.joint]
-    return Answers.of(part.counted, e2e, ttft, failing, bands)
 
 
 def _invoice(calls: Sequence[tuple[float, Part]], traffic: Traffic, world: World) -> list[CostLine]:

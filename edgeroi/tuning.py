@@ -22,7 +22,7 @@ from edgeroi.prices import Unpriced
 from edgeroi.spec import Cascade, Fallback, Hedge, Split
 
 #: Points of a curve, and how often the best is halved towards its neighbours.
-_POINTS, _STEPS = 13, 4
+_POINTS, _STEPS = 11, 3
 Unit = Literal["ms", "share"]
 
 
