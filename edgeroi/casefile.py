@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,13 +21,15 @@ from edgeroi.assembly import Among, Assembly, Rules, asked_of_columns, policies_
 from edgeroi.cost import Capacity
 from edgeroi.cuts import Cut
 from edgeroi.economics import Books, Stakes, net_of
-from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
-from edgeroi.estimate import Range
+from edgeroi.elsewhere import Elsewhere
+from edgeroi.errors import EdgeroiError, did_you_mean
+from edgeroi.estimate import Range, World
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.latency import TOLD_SHARE, Latency, over_days, same_mix
-from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, family
+from edgeroi.option import EDGE, Leg, Option, Tariff, Timing, Traffic, drivers_in, family
 from edgeroi.policy import Pairs
 from edgeroi.prices import Neurons, Price, PriceBook, Rate, UnknownModel, UnknownProvider, Unpriced, decimal_of
+from edgeroi.servers import Rhythm, Servers, rhythm_of
 from edgeroi.spec import Judged, LogRef, OptionSpec, PriceRef, ProjectPolicy, Scenario, StatedLatency, StatedPrice, WorkloadSpec
 from edgeroi.stats import order_statistic_ranks
 from edgeroi.verdict import Case
@@ -49,7 +52,9 @@ PAIRED_MOST, PAIRS_LEAST = 1_500, 100
 #: Aggregates that a message names.
 _FEW_AGGREGATES = 3
 #: Columns every log is grouped by, so that rows can be told to options.
-GROUPED_BY = ("workload", "placement", "model", "provider", "region")
+GROUPED_BY = ("workload", "placement", "model", "provider", "region", "model_version")
+#: Logs up to this size are read once more for their sessions; of larger ones nothing is said about sessions.
+SESSION_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -98,11 +103,27 @@ def gather(scenario: Scenario, sources: Sources) -> Casefile:
             again.append((log, found))
         return found
 
-    gathered = tuple(_Gathering(scenario, workload, sources, profile, paired, rules).case() for workload in scenario.workloads.values())
+    seen: dict[int, Profile | None] = {}
+
+    def by_session(log: LogRef) -> Profile | None:
+        first = profile(log)
+        if id(first) not in seen:
+            seen[id(first)] = sources.read(log, (*by, "session_id"), ()) if _readable_again(first) else None
+        return seen[id(first)]
+
+    gathering = (_Gathering(scenario, workload, sources, profile, paired, by_session, rules) for workload in scenario.workloads.values())
+    gathered = tuple(each.case() for each in gathering)
     common = profile(scenario.log) if scenario.log else None
     uncovered = _uncovered(scenario, common) if common else ()
     profiles = tuple(found for _, found in read)
     return Casefile(scenario, gathered, profiles, uncovered, _source(scenario, profiles))
+
+
+def _readable_again(profile: Profile) -> bool:
+    """Whether a log may be read once more for its sessions: plain files, not large ones, and no saved profile, which has forgotten them."""
+    files = profile.files
+    plain = all(Path(file.path).is_file() and not file.saved_from for file in files)
+    return bool(files) and plain and sum(file.bytes for file in files) <= SESSION_BYTES
 
 
 def _some_pairs(profile: Profile) -> Cut:
@@ -204,6 +225,7 @@ class _Gathering:
     sources: Sources
     profile: Callable[[LogRef], Profile]
     paired: Callable[[LogRef], Profile]
+    by_session: Callable[[LogRef], Profile | None]
     rules: Rules
     among: Among | None = None
 
@@ -526,6 +548,36 @@ class _Gathering:
         unknown = found if isinstance(found, str) else None
         return replace(option, e2e=e2e, ttft=ttft, best_case=bool(e2e or ttft), unknown_latency=unknown)
 
+    # ---- dedicated servers ----
+
+    def _queued(self, option: Option, spec: OptionSpec, traffic: Traffic) -> Option:
+        """An option with servers of its own, busy as this workload's rhythm makes them, and the wait for one where none is stated."""
+        if spec.capacity is None:
+            return option
+        rhythm = self._rhythm()
+        tariff = option.tariff
+        if isinstance(tariff, Tariff) and tariff.capacity and spec.capacity.servers is None:
+            tariff = replace(tariff, capacity=replace(tariff.capacity, peak=decimal_of(rhythm.peak)))
+        servers = _servers(spec, traffic, rhythm, None if option.measured else spec.service)
+        option = replace(option, tariff=tariff, servers=servers)
+        if servers is None:
+            return option
+        if overload := servers.overload({}):
+            return _overloaded(option, overload, servers.rho({}) or 0.0)
+        if overload := servers.overload(_worst(servers)):
+            unsure = f"at the high end of its load {option.name} {overload}"
+            return replace(option, e2e=None, ttft=None, unknown_latency=unsure)
+        return option if option.measured or option.best_case else _waiting(option, spec, servers)
+
+    def _rhythm(self) -> Rhythm:
+        """How the workload's requests are spread over the hours, from the log of its whole traffic."""
+        rows = self.rows()
+        if rows is None or self.log is None:
+            return Rhythm()
+        if self.scenario.sampling == "tail":
+            return Rhythm(why="a tail-sampled log does not tell the hours: the volume is an average")
+        return rhythm_of(rows.hours, self.scenario.sampling or self.profile(self.log).sampling)
+
     # ---- prices ----
 
     def _tariff(self, spec: OptionSpec) -> tuple[Tariff | None, str | None, tuple[str, ...]]:
@@ -651,7 +703,8 @@ class _Gathering:
     def case(self) -> Case:
         """The workload, ready to be judged."""
         traffic, unknown = self.traffic()
-        leaves: Mapping[str, Option] = {name: self.option(spec) for name, spec in self.plain.items()}
+        plain: Mapping[str, Option] = {name: self.option(spec) for name, spec in self.plain.items()}
+        leaves = plain if unknown else {name: self._queued(option, self.plain[name], traffic) for name, option in plain.items()}
         options = self.served(leaves)
         baseline = options[self.spec.baseline]
         judge = self._judge(options)
@@ -675,6 +728,7 @@ class _Gathering:
             self.scenario.file,
             self.scenario.place(self.spec.name),
             self._notes([option for option in options.values() if not option.policy or option.name == name]),
+            gain=self._elsewhere(books).gain(options, unknown),
         )
 
     def _judge(self, options: Mapping[str, Option]) -> Judged:
@@ -769,19 +823,18 @@ class _Gathering:
             return None  # what the traffic does not tell is the verdict's to say
         is_same = baseline.model is not None and family(baseline.model) == family(candidate.model)
         least = max(0.0, float(cost - before)) if is_same else 0.0
-        found: dict[str, float] = {}
-        book = self.sources.book_of_family(family(candidate.model))
-        for row in book:
-            if row.placement in EDGE or row.context or not row.charges_tokens:
-                continue
-            try:
-                price = book.find(row.reference, self.sources.at)
-                less = float(cost - Tariff(price).cost(books.stakes.traffic, {}).usd_month)
-            except (EdgeroiError, NoAnswer):
-                continue
-            if less > least + 0.005:
-                found[row.reference] = less
-        return max(found.items(), key=lambda row: row[1], default=None)
+        cheapest = self._elsewhere(books).cheapest_row(candidate.model, lambda row: row.placement not in EDGE)
+        if cheapest is None or float(cost) - cheapest.usd_month <= least + 0.005:
+            return None
+        return cheapest.reference, float(cost) - cheapest.usd_month
+
+    def _elsewhere(self, books: Books) -> Elsewhere:
+        """What else there is: the book's other rows, the users' regions, the log's signs."""
+        return Elsewhere(self, books, self.sources.book_of_family, self.sources.trips, self.sources.at)
+
+    def filters(self, profile: Profile) -> Mapping[str, tuple[str, ...]]:
+        """Which rows of the common log are this workload's and were asked for."""
+        return {**self._workload_filter(profile), **(self.log.where if self.log else {})}
 
     def _notes(self, options: Sequence[Option]) -> tuple[str, ...]:
         legs = (leg.note for spec in self.plain.values() if (leg := self.leg(spec)))
@@ -838,8 +891,45 @@ def _resampled(option: Option, judge: Judged, latency: Latency) -> Option:
 def _capacity(spec: OptionSpec) -> Capacity | None:
     if spec.capacity is None:
         return None
-    throughput = spec.capacity.throughput
-    return Capacity(spec.capacity.servers, decimal_of(throughput.likely) if throughput else None, spec.capacity.sites)
+    stated = spec.capacity
+    return Capacity(stated.servers, decimal_of(stated.throughput.likely) if stated.throughput else None, stated.sites, stated.counts)
+
+
+def _servers(spec: OptionSpec, traffic: Traffic, rhythm: Rhythm, service: StatedLatency | None) -> Servers | None:
+    """The stated servers under this traffic; ``None`` where their number is left to the load: then they are as many as it takes."""
+    stated = spec.capacity
+    if stated is None or stated.servers is None:
+        return None
+    counted = (traffic.output_tokens,) if stated.counts == "output" else (traffic.input_tokens, traffic.output_tokens)
+    tokens = tuple(part for part in counted if part is not None)
+    return Servers(stated.sites, max(1, stated.servers // stated.sites), traffic.requests, rhythm, service, stated.throughput, tokens)
+
+
+def _worst(servers: Servers) -> World:
+    """The world in which the load on the servers is highest."""
+    slow = {servers.throughput.name: servers.throughput.low} if servers.throughput else {}
+    driving = drivers_in(servers.requests, servers.service, servers.tokens)
+    return {**{driver.name: driver.high for driver in driving}, **slow}
+
+
+def _overloaded(option: Option, overload: str, average: float) -> Option:
+    """An option whose servers cannot carry the load: it has a price, and no latency."""
+    said = f"{option.name} {overload}"
+    tariff = option.tariff
+    if isinstance(tariff, Tariff) and tariff.capacity and average > 1:  # its invoice would refuse: what they cost is known all the same
+        tariff = replace(tariff, capacity=replace(tariff.capacity, tokens_per_s=None))
+    return replace(option, tariff=tariff, e2e=None, ttft=None, overload=said, unknown_latency=said)
+
+
+def _waiting(option: Option, spec: OptionSpec, servers: Servers) -> Option:
+    """The option with the wait for a server added to what is stated as service alone; a stated whole latency holds its wait."""
+    queued = servers if servers.holds_ms({}) else None
+    e2e = replace(option.e2e, servers=queued) if isinstance(option.e2e, Timing) and spec.service and queued else option.e2e
+    ttft = replace(option.ttft, servers=queued) if isinstance(option.ttft, Timing) and spec.service_ttft and queued else option.ttft
+    if e2e is option.e2e and ttft is option.ttft:
+        return option
+    said = "the wait for a server is modelled (M/M/c at each site, hour by hour): a screening bound"
+    return replace(option, e2e=e2e, ttft=ttft, notes=(*option.notes, said))
 
 
 #: Field of a stated price -> field and unit of ``Price``.

@@ -337,8 +337,10 @@ class Books:
         return None
 
     def _net_at_volume(self, requests: float) -> float:
+        likely = self.stakes.traffic.requests
         traffic = replace(self.stakes.traffic, requests=Range.point(requests))
-        return replace(self, stakes=replace(self.stakes, traffic=traffic)).in_world().net
+        world = {likely.name: requests} if likely.name else {}  # what waits for a server hangs on the volume too
+        return replace(self, stakes=replace(self.stakes, traffic=traffic)).in_world(world).net
 
     def _break_even_saving(self) -> float | None:
         """The constant saving on every request at which net is 0.

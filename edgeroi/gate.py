@@ -88,7 +88,7 @@ def _missing(case: Case) -> Iterator[Finding]:
         yield Finding("price-missing", case.workload, level, status, case.missing_price, place=case.place)
     if case.volume_unknown:
         yield Finding("data-missing", case.workload, level, status, case.volume_unknown, place=case.place)
-    elif has_value(case) and case.books.saved is None:
+    elif has_value(case) and case.books.saved is None and not case.books.candidate.overload:
         why = case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
         yield Finding("data-missing", case.workload, level, status, why, place=case.place)
     elif has_value(case) and case.doubts:
@@ -109,6 +109,8 @@ def _needs(decision: Decision, gate: Gate) -> Iterator[Finding]:
     """Every stated need of the option the workload runs on."""
     case = decision.case
     assert case.runs_on is not None
+    if overload := case.options[case.runs_on].overload:
+        yield Finding("needs", case.workload, "error", "fail", overload, place=case.place)
     for need, met in needs_of(case, case.options[case.runs_on]).items():
         status: Status = {"meets": "pass", "misses": "fail", "unknown": "undecided"}[met]  # type: ignore[assignment]
         said = {"meets": "meets", "misses": "misses", "unknown": "is not known to meet"}[met]

@@ -226,6 +226,50 @@ def mixture(parts: Sequence[tuple[float, Latency]], notes: tuple[str, ...] = ())
     return Latency.from_atoms(values, weights, failure_ratio=failing, n=min(told, default=None), basis=basis, notes=(*said, *notes))
 
 
+#: Sums are formed of at most so many pairs of atoms: both sides are thrown together in buckets of ln ms, this wide or a multiple of it.
+_MOST_PAIRS, _SUMMED_WIDTH, _SUM_WIDTH = 100_000, 0.003, 0.001
+
+
+def independent_sum(one: Latency, two: Latency) -> Latency:
+    """One after the other, independent of each other: the mean is exact, quantiles are within 0.3 %; either's failure fails the whole.
+
+    What ``two`` does not delay at all keeps ``one`` as it is; every bucket stands at its mean.
+    """
+    instant = two.values_ms[0] == 0
+    values, weights = _paired(one, two)
+    if instant:
+        values, weights = np.concatenate((values, one.values_ms)), np.concatenate((weights, one.weights * two.weights[0]))
+    atoms = _bucketed(values, weights, _SUM_WIDTH, 1e-6)
+    failing = 1 - (1 - one.failure_ratio) * (1 - two.failure_ratio)
+    told = [side.n for side in (one, two) if side.n is not None]
+    notes = tuple(dict.fromkeys((*one.notes, *two.notes)))
+    return Latency.from_atoms(*atoms, failure_ratio=failing, n=min(told, default=None), basis=weakest(one.basis, two.basis), notes=notes)
+
+
+def _paired(one: Latency, two: Latency) -> tuple[Floats, Floats]:
+    """The sums of every atom of the one with every atom of the other that is a delay, coarse where they would be too many.
+
+    Buckets are relative to what the sum will be: a wait of 1 ms is not told from one of 1.1 ms before a service of 100.
+    """
+    late = two.values_ms > 0
+    sides = [(one.values_ms, one.weights, two.mean_ms), (two.values_ms[late], two.weights[late], one.mean_ms)]
+    width, atoms = _SUMMED_WIDTH, [side[:2] for side in sides]
+    while atoms[0][0].size * atoms[1][0].size > _MOST_PAIRS:
+        atoms = [_bucketed(values, weights, width, max(other, 1e-6)) for values, weights, other in sides]
+        width *= 2
+    (values, weights), (more, held) = atoms
+    return np.add.outer(values, more).ravel(), np.multiply.outer(weights, held).ravel()
+
+
+def _bucketed(values: Floats, weights: Floats, width: float, offset_ms: float) -> tuple[Floats, Floats]:
+    """Atoms thrown together in buckets ``width`` wide in ln(ms + offset), each at its mean."""
+    places = np.floor(np.log(values + offset_ms) / width).astype(np.int64)
+    places -= places.min()
+    held, sums = (np.bincount(places, each).astype(np.float64) for each in (weights, weights * values))
+    there = held > 0
+    return sums[there] / held[there], held[there]
+
+
 def comonotone(one: Latency, two: Latency) -> tuple[Floats, Floats, Floats]:
     """``(weights, one_ms, two_ms)``: the successes of both, paired slowest with slowest, quantile by quantile.
 

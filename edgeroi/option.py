@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from edgeroi.cost import Capacity, Cost, Discount, Load, Operations, cost_of
 from edgeroi.errors import Place
 from edgeroi.estimate import Basis, Range, World, weakest
-from edgeroi.latency import Latency, mixture
+from edgeroi.latency import Latency, independent_sum, mixture
 from edgeroi.prices import Fee, Price, Rate, decimal_of
+from edgeroi.servers import Servers
 from edgeroi.spec import ColdStart, OriginCalls, Reason, StatedLatency
 
 #: The placements whose spend the gate guards.
@@ -51,6 +52,7 @@ class Timing:
 
     ``sample`` is exact; ``stated`` is built anew in each world. ``leg`` is added where neither holds the user's part of the network.
     ``network_ms``: the median network part inside the sample, where its log tells it. ``failing``: how long its failures took.
+    ``servers``: what a request waits for before it is served, where neither sample nor statement holds that wait.
     """
 
     sample: Latency | None = None
@@ -61,6 +63,7 @@ class Timing:
     origin: OriginCalls | None = None
     basis: Basis = "assumed"
     network_ms: float | None = None
+    servers: Servers | None = None
     failing: Latency | None = None
 
     def failures_at(self, world: World) -> Latency | None:
@@ -70,6 +73,8 @@ class Timing:
     def at(self, world: World) -> Latency:
         """The distribution in one world."""
         served = self.sample if self.sample is not None else self._stated_at(world)
+        if self.servers:
+            served = independent_sum(served, self.servers.wait(world))
         if self.origin:
             served = served.shifted(self.origin.count.at(world) * self.origin.rtt.at(world))
         if self.cold:
@@ -84,10 +89,7 @@ class Timing:
 
     def _stated_at(self, world: World) -> Latency:
         assert self.stated is not None
-        failing = self.errors.at(world) if self.errors else 0.0
-        if self.stated.constant:
-            return Latency.constant(self.stated.constant.at(world), failing, self.basis)
-        return Latency.from_quantiles({p: ms.at(world) for p, ms in self.stated.quantiles}, failing, self.basis)
+        return self.stated.at(world, self.errors.at(world) if self.errors else 0.0, self.basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Option:
     known about them, for the reason in ``unknown_latency``.
     Of a policy, ``policy`` is its kind and ``parts`` the options it is made of. ``joint``: how e2e and TTFT go together where a log was
     asked, as (share, e2e, TTFT) of successes with a like TTFT.
+    ``servers``: its dedicated servers under this workload; ``overload``: why they cannot carry it, where they cannot.
     """
 
     name: str
@@ -222,6 +225,8 @@ class Option:
     quality: Graded | None = None
     migration: Range | None = None
     origin_calls: OriginCalls | None = None
+    servers: Servers | None = None
+    overload: str | None = None
     policy: str | None = None
     parts: tuple[Option, ...] = ()
     joint: tuple[tuple[float, Timing, Timing], ...] = ()

@@ -14,8 +14,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from edgeroi.errors import Place
-from edgeroi.estimate import Range, World
+from edgeroi.estimate import Basis, Range, World
 from edgeroi.felt import Felt
+from edgeroi.latency import Latency
 
 if TYPE_CHECKING:
     from edgeroi.values import ValueModel
@@ -31,7 +32,8 @@ PLACEMENTS: tuple[Placement, ...] = ("edge", "regional", "cloud", "device")
 RULES = ("edge-net", "edge-value-undeclared", "needs", "edge-uncovered", "max-premium", "price-missing", "data-missing", "stale-price")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_ONCE = Range.point(1.0)
+#: One round trip a request, that of a warm connection, where nobody says how many: ``why`` tells it from a stated one.
+ONCE = Range(1.0, 1.0, 1.0, why="a warm connection, not stated")
 _FELT = Felt()
 
 
@@ -168,6 +170,12 @@ class StatedLatency:
     def quantile(self, p: float) -> Range | None:
         """The stated quantile, ``None`` where it is not stated."""
         return self.constant or dict(self.quantiles).get(p)
+
+    def at(self, world: World, failure_ratio: float = 0.0, basis: Basis = "assumed") -> Latency:
+        """The distribution in one world."""
+        if self.constant:
+            return Latency.constant(self.constant.at(world), failure_ratio, basis)
+        return Latency.from_quantiles({p: ms.at(world) for p, ms in self.quantiles}, failure_ratio, basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +337,7 @@ class OptionSpec:
     model: str | None = None
     region: str | None = None
     rtt: Range | None = None
-    round_trips: Range = _ONCE
+    round_trips: Range = ONCE
     service: StatedLatency | None = None
     service_ttft: StatedLatency | None = None
     latency: StatedLatency | None = None

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
+from edgeroi import attribution, regions, remedies
 from edgeroi.cost import CostLine
 from edgeroi.economics import Books
+from edgeroi.errors import EdgeroiError
+from edgeroi.evidence_report import gain_document, network_shares_document, utilisation_document
 from edgeroi.gate import Finding, Outcome, total_premium
 from edgeroi.hybrid import PlanTariff
 from edgeroi.latency import Latency
@@ -36,6 +39,7 @@ from edgeroi.report import (
 )
 from edgeroi.spec import Judged
 from edgeroi.tuning import Setting
+from edgeroi.utilisation import inverted_words, utilisation_of
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.values.none import NoValue
@@ -112,6 +116,8 @@ def verdict_report(verdicts: Verdicts) -> Report:
     sections: list[Section] = []
     for scenario in verdicts.scenarios:
         sections += [_verdict_table(scenario, verdicts.prices_as_of), Text(tuple(sentence(d) for d in scenario.decisions))]
+        if warnings := _warnings(scenario):
+            sections.append(Text(warnings, tone="doubt"))
         sections += [_explanation(d) for d in scenario.decisions if d.case.workload in verdicts.explain]
         explained = [d for d in scenario.decisions if d.case.workload in verdicts.explain]
         sections += [table(d) for d in explained for table in (cost_table, unit_cost_table)]
@@ -121,6 +127,11 @@ def verdict_report(verdicts: Verdicts) -> Report:
     if verdicts.gate:
         sections.append(_gate_line(verdicts))
     return Report(verdicts.command, verdict_document(verdicts), tuple(sections), _notes(verdicts))
+
+
+def _warnings(scenario: JudgedScenario) -> tuple[str, ...]:
+    """The signs of trouble in the logs, a line each."""
+    return tuple(f"warning: {d.case.workload}: {sign.said}" for d in scenario.decisions for sign in d.case.gain.symptoms)
 
 
 def _notes(verdicts: Verdicts) -> tuple[str, ...]:
@@ -203,7 +214,7 @@ def _short(reason: str) -> str:
 def _detail(decision: Decision) -> str:
     """The line below a row: what is saved, whether it is felt, on which basis, what changed, and a better option."""
     case, books = decision.case, decision.books
-    said = [_saving(case), _misses(books), _whole(books), change_of(books)]
+    said = [_saving(case), _misses(books), _whole(books), change_of(books), *_gain_words(case)]
     if decision.verdict in ("not_worth_it", "no_reason_given") or _short(decision.reason) != decision.reason:
         said.append(decision.reason)
     if decision.best not in (case.runs_on, case.baseline) and decision.regret > 0:
@@ -211,6 +222,17 @@ def _detail(decision: Decision) -> str:
     if case.cheapest_same_model:
         said.append(f"same model off the edge: {case.cheapest_same_model[0]}, {dollars(case.cheapest_same_model[1])} less")
     return " · ".join(dict.fromkeys(part for part in said if part))
+
+
+def _gain_words(case: Case) -> tuple[str, ...]:
+    """Where the gain comes from, and what gives it for less; nothing where that is not known."""
+    gain, saved, known = case.gain, case.books.saved, not (case.missing_price or case.volume_unknown)
+    parts = attribution.words_of(gain.attribution) if gain.attribution else ""
+    if not known or saved is None:
+        return (parts,)
+    servers = utilisation_of(case.books, case.books.candidate)
+    inverted = inverted_words(servers) if servers else ""
+    return parts, inverted, regions.winning_words(gain.regions), remedies.best_words(gain.remedies, saved.p50, case.books.likely.premium)
 
 
 def _with_places(option: Option) -> str:
@@ -294,12 +316,12 @@ def _explanation(decision: Decision) -> Tree:
 
 
 def _node(step: Step) -> Node:
+    details = tuple(Node(detail) for detail in step.details)
     if step.verdict is None:
-        return Node(step.question, step.evidence)
+        return Node(step.question, step.evidence, details)
     word, tone = WORDS[step.verdict]
-    return Node(
-        f"{step.question} -> {word}", f"{step.evidence} ({step.reason})" if step.reason not in step.evidence else step.evidence, tone=tone
-    )
+    said = f"{step.evidence} ({step.reason})" if step.reason not in step.evidence else step.evidence
+    return Node(f"{step.question} -> {word}", said, details, tone)
 
 
 def cost_table(decision: Decision) -> Table:
@@ -485,7 +507,10 @@ def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
         "break_even": _break_even(decision),
         "drivers": _drivers(decision),
         "evpi_usd_month": None,
-        "path": [{"question": s.question, "evidence": s.evidence, "verdict": s.verdict} for s in decision.steps],
+        **gain_document(case.gain),
+        "path": [
+            {"question": s.question, "evidence": s.evidence, "verdict": s.verdict, "details": list(s.details)} for s in decision.steps
+        ],
         "checks": checks,
     }
 
@@ -538,10 +563,20 @@ def _option(books: Books, option: Option) -> Json:
         "ttft_ms": _latency(ttft),
         "error_ratio": either.failure_ratio if either else None,
         "quality": option.quality.likely if option.quality else None,
+        "capacity": _servers(books, option),
+        "overload": option.overload,
         "measured": option.measured,
         "best_case": option.best_case,
         "notes": list(option.notes),
     }
+
+
+def _servers(books: Books, option: Option) -> Json:
+    try:
+        found = utilisation_of(books, option)
+    except EdgeroiError:
+        return None  # no volume: nothing is asked of the servers
+    return utilisation_document(found) if found else None
 
 
 def _parts(option: Option) -> Json:
@@ -597,6 +632,7 @@ def _judged(books: Books) -> Json:
         "latency": judge,
         "saved_ms": {"mean": saved.mean, "p50": saved.p50, "p99": saved.p99, "basis": saved.basis} if saved else None,
         "network_share": books.network_share,
+        "network_share_of": network_shares_document(books.baseline),
         "felt": seen.at_p50 if seen else None,
         "felt_share": seen.share if seen else None,
         "felt_from_ms": seen.felt_from_ms if seen else None,
