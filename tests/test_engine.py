@@ -451,7 +451,7 @@ def test_a_saved_profile_remembers_vantage_sampling_and_damage(path, tmp_path):
 
 def test_a_saved_profile_that_was_changed_is_refused(path, tmp_path):
     whole = gzip.decompress(dumped(read_logs([path], BY)))
-    changes = [(whole[:-9], "cut or changed"), (whole[:-1] + b"x", "cut or changed"), (whole.replace(b" 1 ", b" 2 ", 1), "of version 2")]
+    changes = [(whole[:-9], "cut or changed"), (whole[:-1] + b"x", "cut or changed"), (whole.replace(b" 2 ", b" 3 ", 1), "of version 3")]
     for changed, why in changes:
         with pytest.raises(EdgeroiError, match=why):
             read_logs([_written(tmp_path, "x.profile", changed)], BY)

@@ -24,6 +24,10 @@ def profile(
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Save the profile: an input like a log, it merges with others.")
     ] = None,
+    update: Annotated[
+        Path | None,
+        typer.Option("--update", metavar="FILE", help="Add what is new in the logs to a saved profile, reading only that; or begin one."),
+    ] = None,
     map: options.MapOption = None,
     const: options.ConstOption = None,
     mapping: options.MappingOption = None,
@@ -43,20 +47,25 @@ def profile(
     edgeroi profile gateway.jsonl --saving 80ms
 
     edgeroi profile logs/ --by model,region --map latency_ms=took:s --format json --output profile.json
+
+    edgeroi profile logs/ --update edge.profile
     """
     from edgeroi import __version__
-    from edgeroi.cli.output import write_report
+    from edgeroi.cli.output import say, write_report
     from edgeroi.profile_report import profile_report
     from edgeroi.request import LineCount
 
     saving_ms = _milliseconds(saving)
+    target = _saved_to(save, update)
     tolerated(max_rejected, LineCount())  # a slip in it is told before the logs are read
     said = LogOptions(
         logs, by or (), map or (), const or (), mapping, not_error or (), require or (), log_format, seen_from, sampling, rejects, jobs
     )
-    found, interruption = said.read_partly()
-    if save is not None:
-        _save(found, save)
+    found, interruption = said.read_partly(keep=target is not None, grow=update if update and update.exists() else None)
+    if interruption is not None and target is not None:
+        say(f"note: {target} is left as it was")
+    elif target is not None:
+        _save(found, target)
     write_report(profile_report(found, version=__version__, saving_ms=saving_ms), form, output)
     if interruption is not None:
         raise interruption
@@ -71,6 +80,15 @@ def _milliseconds(said: str) -> float:
         return LATENCY.amount(*read_amount(said, LATENCY))
     except EdgeroiError as error:
         raise EdgeroiError(error.message, key="--saving", fix=error.fix) from None
+
+
+def _saved_to(save: Path | None, update: Path | None) -> Path | None:
+    """The file the profile goes to; raises ``EdgeroiError`` for two."""
+    from edgeroi.errors import EdgeroiError
+
+    if save is not None and update is not None:
+        raise EdgeroiError("a profile is saved anew or updated, not both", key="--update", fix="leave --save out")
+    return save or update
 
 
 def _save(found: Profile, path: Path) -> None:

@@ -69,13 +69,16 @@ class LogOptions:
             raise interruption
         return profile
 
-    def read_partly(self) -> tuple[Profile, BaseException | None]:
-        """The profile of the logs, or of what was read until Ctrl-C or SIGTERM, and which of the two to end with once it is shown."""
+    def read_partly(self, *, keep: bool = False, grow: Path | None = None) -> tuple[Profile, BaseException | None]:
+        """The profile of the logs, or of what was read until Ctrl-C or SIGTERM, and which of the two to end with once it is shown.
+
+        ``keep``, ``grow``: so that it can be saved and grow, from a saved profile that it grows from.
+        """
         from edgeroi.cli.output import progress
         from edgeroi.engines.local import read_logs
 
         with progress("reading") as at, _terminated_like_interrupted() as terminated:
-            profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects)
+            profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects, keep=keep, grow=grow)
         if terminated:
             return profile, Terminated()
         return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None

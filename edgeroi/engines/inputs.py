@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from xxhash import xxh3_128
+
 from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.format import HEAD_BYTES, Detected, Head, LineFormat, NoLog, candidates, detect
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.sources import Source
 from edgeroi.logs.stream import compression_of, opened, plain_name
+from edgeroi.workload import FileAccount
 
 #: A range of a file; also what a leaf of its digest is taken over.
 RANGE_BYTES = 8 << 20
@@ -23,22 +26,40 @@ _LISTED = 10
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file that is to be read, and as what."""
+    """A file that is to be read, and as what.
+
+    ``head``: of what cannot be read twice, the bytes that were. ``start``: the digest of its first bytes, decompressed, and how many.
+    ``grown``: what a saved profile holds of it already.
+    """
 
     source: Source
     detected: Detected
     reading: Reading
     compressed: bool
     head: bytes = b""
+    start: tuple[bytes, int] = (b"", 0)
+    grown: FileAccount | None = None
+
+    @property
+    def resumes_at(self) -> int:
+        """The first byte that nobody has read."""
+        growth = self.grown.growth if self.grown else None
+        return self.grown.bytes - growth.tail_bytes if self.grown and growth and not self.is_unchanged else 0
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether a saved profile holds all of it."""
+        return self.grown is not None and self.grown.bytes == self.source.bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A range of a file of lines, or all of a file (``end`` is ``None``)."""
+    """A range of a file of lines, or all of a file (``end`` is ``None``); lines before ``own`` are only digested."""
 
     file: int
     start: int = 0
     end: int | None = None
+    own: int = 0
 
 
 def inputs_of(sources: Sequence[Source], reading: Reading) -> tuple[tuple[Input, ...], list[str]]:
@@ -90,7 +111,8 @@ def _input(source: Source, reading: Reading) -> Input:
 def _as_detected(source: Source, reading: Reading, head: Head, compressed: bool, first: bytes) -> Input:
     for_file = reading.for_file(source.path)
     try:
-        return Input(source, detect(head, for_file), for_file, compressed, first)
+        start = (xxh3_128(head.data).digest(), len(head.data))
+        return Input(source, detect(head, for_file), for_file, compressed, first, start)
     except EdgeroiError as error:
         error.place = Place(source.path)
         raise
@@ -114,6 +136,14 @@ def let_go(source: Source) -> None:
         pipe.close()
 
 
+def first_bytes(source: Source) -> bytes:
+    """The first bytes of a file, decompressed."""
+    with Path(source.path).open("rb") as raw:
+        first = raw.read(4)
+        raw.seek(0)
+        return _head(opened(raw, first), source).data
+
+
 def _head(stream: BinaryIO, source: Source) -> Head:
     data = b""
     while len(data) <= HEAD_BYTES:
@@ -131,7 +161,11 @@ def tasks_of(inputs: Sequence[Input]) -> tuple[Task, ...]:
 
 def _tasks_of(place: int, input: Input) -> Iterator[Task]:
     size = input.source.bytes
+    if input.is_unchanged:
+        return
     if not size or input.compressed or not isinstance(input.detected.format, LineFormat):
         yield Task(place)
     else:
-        yield from (Task(place, start, min(start + RANGE_BYTES, size)) for start in range(0, size, RANGE_BYTES))
+        first = input.resumes_at // RANGE_BYTES * RANGE_BYTES
+        for start in range(first, size, RANGE_BYTES):
+            yield Task(place, start, min(start + RANGE_BYTES, size), max(start, input.resumes_at))

@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeroi.engines.inputs import Input, inputs_of, tasks_of
+from edgeroi.engines.growing import Earlier, grown_from, met_again
+from edgeroi.engines.inputs import inputs_of, tasks_of
 from edgeroi.engines.outcome import profile_of, rejects_of
+from edgeroi.engines.reader import Plan
 from edgeroi.engines.workers import Progress, Run
 from edgeroi.errors import EdgeroiError
 from edgeroi.logs.reading import Reading
@@ -31,26 +33,47 @@ def read_logs(
     jobs: int | None = None,
     progress: Progress | None = None,
     rejects_to: Path | None = None,
+    keep: bool = False,
+    grow: Path | None = None,
 ) -> Profile:
     """Read logs into a profile; every line of every file is accounted for.
 
     ``jobs``: processes, by default as many as there are processors to use. ``progress(done, total)`` is told bytes.
     ``rejects_to``: where every rejected line goes, as JSON lines. Interrupted, it returns what was read, and notes say so.
-    Raises ``EdgeroiError`` for a named file that is no log, a source that is not there, a file reached twice.
+    ``keep``: keep the logs apart, so that the profile can be saved and grow. ``grow``: a profile saved so, of which only what is
+    new is read. Raises ``EdgeroiError`` for a named file that is no log, a source that is not there, a file reached twice.
     """
-    inputs, notes = inputs_of(expand(sources), reading)
+    saved = grown_from(grow, reading) if grow else None
+    inputs, notes = inputs_of(expand(sources, besides=grow), reading)
+    earlier = None
+    if saved is not None:
+        inputs, earlier, told = met_again(inputs, saved)
+        notes += told
     with tempfile.TemporaryDirectory(prefix="edgeroi-") as folder:
         spool = Path(folder) if rejects_to else None
-        run = Run(inputs, reading, tasks_of(inputs), spool, progress or (lambda done, total: None))
-        run.go(_processes(jobs, inputs))
+        plan = Plan(inputs, tasks_of(inputs), reading.by, spool, apart=keep or earlier is not None)
+        run = Run(plan, reading, progress or (lambda done, total: None))
+        run.go(_processes(jobs, plan))
         rejects = rejects_of(run, rejects_to)
-        return profile_of(run, rejects, notes)
+        if earlier is not None:
+            notes.append(_told_new(run, earlier))
+        return profile_of(run, rejects, notes, earlier)
 
 
-def _processes(jobs: int | None, inputs: Sequence[Input]) -> int:
+def _told_new(run: Run, earlier: Earlier) -> str:
+    """What an update cost, and what it left as it was."""
+    inputs = run.plan.inputs
+    fetched = sum(part.fetched for part in run.parts.values())
+    unchanged, grown = (sum(test) for test in zip(*((i.is_unchanged, bool(i.grown) and not i.is_unchanged) for i in inputs), strict=True))
+    counted = f"{unchanged:,} logs unchanged, {grown:,} grown, {len(inputs) - unchanged - grown:,} read whole"
+    gone = f", {len(earlier.gone):,} of the profile not named and kept" if earlier.gone else ""
+    return f"update: {fetched:,} of {sum(input.source.bytes or 0 for input in inputs):,} bytes read; {counted}{gone}"
+
+
+def _processes(jobs: int | None, plan: Plan) -> int:
     if jobs is not None and jobs < 1:
         raise EdgeroiError(f"{jobs} processes cannot read anything", key="--jobs", fix="give 1 or more")
-    if sum(input.source.bytes or 0 for input in inputs) < _SMALL_BYTES and jobs is None:
+    if sum(plan.bytes_of(task) for task in plan.tasks) < _SMALL_BYTES and jobs is None:
         return 1
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return jobs or available

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,40 +12,83 @@ from typing import TextIO
 
 from xxhash import xxh3_128
 
-from edgeroi.engines.reader import FILE, Part, spooled
+from edgeroi.engines import inputs as cutting
+from edgeroi.engines.counting import FILE, Bin
+from edgeroi.engines.growing import Earlier
+from edgeroi.engines.reader import Part, spooled
 from edgeroi.engines.workers import Run
 from edgeroi.errors import EdgeroiError, InternalFault, OutputFailed, Place
-from edgeroi.logs.format import Settled
+from edgeroi.logs.format import LineFormat, Settled
 from edgeroi.logs.rejects import Kept, reject_line
-from edgeroi.request import LineCount
-from edgeroi.workload import MOST_GROUPS, OTHER, FileAccount, Partial, Profile, SeenFrom, folded, regrouped
+from edgeroi.request import LineCount, less
+from edgeroi.workload import (
+    MOST_GROUPS,
+    OTHER,
+    FileAccount,
+    Growing,
+    Growth,
+    Partial,
+    Profile,
+    SeenFrom,
+    folded,
+    regrouped,
+    sum_of,
+)
 
 
-def _parts_of(run: Run, file: int) -> list[Part]:
-    return [run.parts[number] for number, task in enumerate(run.tasks) if task.file == file and number in run.parts]
-
-
-def profile_of(run: Run, rejects: Kept, notes: list[str]) -> Profile:
-    """The profile of all that was read; raises ``InternalFault`` where lines do not add up."""
-    settled, moved = _settled(run)
-    accounts = tuple(_account(run, place, moved.get(input.source.path, 0)) for place, input in enumerate(run.inputs))
+def profile_of(run: Run, rejects: Kept, notes: list[str], earlier: Earlier | None = None) -> Profile:
+    """The profile of all that was read, and of what ``earlier`` holds; raises ``InternalFault`` where lines do not add up."""
+    bins, moved = _settled(run)
+    logs = tuple(_account(run, place, bins, moved.get(input.source.path, 0)) for place, input in enumerate(run.plan.inputs))
+    accounts = (*(earlier.gone if earlier else ()), *logs)
     for account in accounts:
         if not account.lines.balanced:
             raise InternalFault(f"{account.path}: the lines do not add up: {account.lines}")
     _refuse_counted_twice(accounts)
-    few = folded(settled)
-    if few is not settled:
-        notes.append(f"more than {MOST_GROUPS:,} groups: the rarest {len(settled.tallies) - MOST_GROUPS + 1:,} are folded into {OTHER}")
+    growing = _growing(run, bins, earlier)
+    total = _total(run, bins, accounts, growing)
+    few = folded(total)
+    if few is not total:
+        notes.append(f"more than {MOST_GROUPS:,} groups: the rarest {len(total.tallies) - MOST_GROUPS + 1:,} are folded into {OTHER}")
     if run.interrupted:
         notes.append("interrupted: only part of the input was read")
-    seen_from, sampling = _said(run, notes)
-    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling)
+    seen_from, sampling = _said(run, accounts, earlier, notes)
+    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling, growing)
 
 
-def _said(run: Run, notes: list[str]) -> tuple[SeenFrom | None, float]:
+def _growing(run: Run, bins: Mapping[Bin, Partial], earlier: Earlier | None) -> Growing | None:
+    """What makes the profile one that can grow: how it was read, and the requests that no log of it keeps for itself."""
+    if not run.plan.apart:
+        return None
+    saved = [partial for bin, partial in bins.items() if _parts_of(run, bin.file or 0)[0].saved_from]
+    return Growing(run.reading.told(), sum_of(run.plan.by, (*saved, *([earlier.rest] if earlier else []))))
+
+
+def _total(run: Run, bins: Mapping[Bin, Partial], accounts: Sequence[FileAccount], growing: Growing | None) -> Partial:
+    if growing is None:
+        return sum_of(run.plan.by, bins.values())
+    held = [account.growth.total for account in accounts if account.growth]
+    return sum_of(run.plan.by, (growing.rest, *held, *_of_cut_logs(run, bins, accounts[len(accounts) - len(run.plan.inputs) :])))
+
+
+def _of_cut_logs(run: Run, bins: Mapping[Bin, Partial], accounts: Sequence[FileAccount]) -> Iterator[Partial]:
+    """The requests of logs that were not read to their end, which keep none for themselves."""
+    for place, (input, account) in enumerate(zip(run.plan.inputs, accounts, strict=True)):
+        if account.growth is None and not account.saved_from:
+            yield from (bins[bin] for bin in (run.plan.bin(place), run.plan.bin(place, tail=True)) if bin in bins)
+            if input.grown is not None and input.grown.growth is not None:
+                yield input.grown.growth.partial
+
+
+def _parts_of(run: Run, file: int) -> list[Part]:
+    return [run.parts[number] for number, task in enumerate(run.plan.tasks) if task.file == file and number in run.parts]
+
+
+def _said(run: Run, accounts: Sequence[FileAccount], earlier: Earlier | None, notes: list[str]) -> tuple[SeenFrom | None, float]:
     """Where the logs measured and the share they keep: what was said, and what saved profiles say of theirs."""
     ours = (run.reading.seen_from, run.reading.sampling)
-    said = [part.said or ours for place in range(len(run.inputs)) for part in _parts_of(run, place)]
+    said = [part.said or ours for part in run.parts.values()] + [account.growth.said for account in accounts if account.growth]
+    said += [earlier.said] if earlier and earlier.rest.tallies else []
     places, shares = {place for place, _ in said}, {share for _, share in said}
     if len(shares) > 1:
         raise EdgeroiError(f"logs that keep {sorted(shares)} of their requests do not add up", key="sampling", fix="profile them apart")
@@ -54,45 +97,78 @@ def _said(run: Run, notes: list[str]) -> tuple[SeenFrom | None, float]:
     return (places.pop() if len(places) == 1 else None, shares.pop() if shares else ours[1])
 
 
-def _settled(run: Run) -> tuple[Partial, dict[str, int]]:
+def _settled(run: Run) -> tuple[dict[Bin, Partial], dict[str, int]]:
     """All that was read, by the reading's columns; and how many requests of each file turned out to be told of twice."""
-    total, moved = Partial(run.reading.by), dict[str, int]()
-    formats = {input.detected.format.name: input.detected.format for input in run.inputs}
-    for kind, partial in sorted(run.partials.items()):
-        if not kind:
-            total += partial
+    bins, moved = dict[Bin, Partial](), dict[str, int]()
+    formats = {input.detected.format.name: input.detected.format for input in run.plan.inputs}
+    for bin, partial in sorted(run.partials.items()):
+        if not bin.kind:
+            bins[bin] = partial
             continue
-        format = formats[kind]
+        format = formats[bin.kind]
         assert isinstance(format, Settled)
         once = format.settle(partial)
         for key, tally in regrouped(partial, (FILE,)).tallies.items():
             left = regrouped(once, (FILE,)).tallies.get(key)
             moved[str(key[0])] = tally.requests - (left.requests if left else 0)
-        total += regrouped(once, run.reading.by)
-    return total, moved
+        bins[bin] = regrouped(once, run.plan.by)
+    return bins, moved
 
 
-def _account(run: Run, place: int, moved: int) -> FileAccount:
-    input, parts = run.inputs[place], _parts_of(run, place)
+def _account(run: Run, place: int, bins: Mapping[Bin, Partial], moved: int) -> FileAccount:
+    input, parts = run.plan.inputs[place], _parts_of(run, place)
+    before = input.grown
+    if before is not None and input.is_unchanged:
+        return replace(before, path=input.source.path)
     lines = sum((part.lines for part in parts), LineCount())
     if moved:
         skipped = {**lines.skipped, "other_record": lines.skipped.get("other_record", 0) + moved}
         lines = replace(lines, profiled=lines.profiled - moved, skipped=dict(sorted(skipped.items())))
-    whole = len(parts) == sum(task.file == place for task in run.tasks) and all(part.whole for part in parts)
+    whole = len(parts) == sum(task.file == place for task in run.plan.tasks) and all(part.whole for part in parts)
     # A line may start in one range and end in the next, so newlines say how many lines there are only once all are counted.
     lines = replace(lines, read=sum(part.read if whole else part.owned for part in parts))
-    damage = next((str(part.damage) for part in parts if part.damage), None if whole else "interrupted")
-    return FileAccount(
+    told = [note for part in parts for note in part.notes]
+    leaves = [leaf for part in parts for leaf in part.leaves]
+    if before is not None and before.growth is not None:
+        lines, told = before.growth.lines + lines, [*before.notes, *told]
+        leaves = [*before.growth.leaves[: input.resumes_at // cutting.RANGE_BYTES], *leaves]
+    account = FileAccount(
         path=input.source.path,
-        bytes=sum(part.bytes for part in parts),
-        digest=digest_of_leaves([leaf for part in parts for leaf in part.leaves]),
+        bytes=sum(part.bytes for part in parts) + (input.resumes_at // cutting.RANGE_BYTES * cutting.RANGE_BYTES),
+        digest=digest_of_leaves(leaves),
         format=input.detected.name,
         unit=input.detected.unit,
         lines=lines,
         counted=input.detected.format.counted,
-        damage=damage,
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        damage=next((str(part.damage) for part in parts if part.damage), None if whole else "interrupted"),
+        notes=tuple(dict.fromkeys(told)),
         saved_from=tuple(log for part in parts for log in part.saved_from),
+    )
+    keeps = run.plan.apart and whole and not account.saved_from
+    return replace(account, growth=_growth(run, place, parts, bins, account, leaves)) if keeps else account
+
+
+def _growth(
+    run: Run, place: int, parts: Sequence[Part], bins: Mapping[Bin, Partial], account: FileAccount, leaves: Sequence[bytes]
+) -> Growth:
+    """What the next reading of the log will go on from."""
+    input = run.plan.inputs[place]
+    before = input.grown.growth if input.grown else None
+    tail = next((part for part in parts if part.tail_bytes), None)
+    tail_lines = replace(tail.tail_lines, read=1) if tail else LineCount()
+    new = bins.get(run.plan.bin(place), Partial(run.plan.by))
+    is_lines = isinstance(input.detected.format, LineFormat) and not input.detected.format.hidden and not input.compressed
+    return Growth(
+        leaves=tuple(leaves),
+        head=input.start[0],
+        head_bytes=input.start[1],
+        lines=less(account.lines, tail_lines),
+        partial=before.partial + new if before else new,
+        tail_bytes=tail.tail_bytes if tail else 0,
+        tail_lines=tail_lines,
+        tail=bins.get(run.plan.bin(place, tail=True)),
+        resumable=is_lines and (tail is not None or not any(part.ends_open for part in parts)),
+        said=parts[0].said or (run.reading.seen_from, run.reading.sampling),
     )
 
 
@@ -100,10 +176,10 @@ def _refuse_counted_twice(accounts: Sequence[FileAccount]) -> None:
     """A saved profile beside a log it was made from, or beside another profile of that log, would count its requests twice."""
     held: dict[str, FileAccount] = {}
     for account in accounts:
-        for name, digest in account.saved_from or (("", account.digest),):
-            other = held.setdefault(digest, account) if account.lines.read else account
+        for log in account.saved_from or (account,):
+            other = held.setdefault(log.digest, account) if account.lines.read else account
             if other is not account and (account.saved_from or other.saved_from):
-                said = f"holds the requests of {name or other.path}, as {other.path} does; they would count twice"
+                said = f"holds the requests of {log.path}, as {other.path} does; they would count twice"
                 raise EdgeroiError(said, place=Place(account.path), fix="name one of the two")
 
 
@@ -119,8 +195,9 @@ def rejects_of(run: Run, path: Path | None) -> Kept:
     """The first few rejects with their lines in the file; all of them go to ``path``."""
     kept = Kept()
     with _written(path) as file:
-        for place, input in enumerate(run.inputs):
-            before = 0
+        for place, input in enumerate(run.plan.inputs):
+            growth = input.grown.growth if input.grown else None
+            before = growth.lines.read if growth else 0
             for part in _contiguous(run, place):
                 kept.keep(input.source.path, before, part.faults)
                 if file is not None and part.spool:
@@ -131,7 +208,7 @@ def rejects_of(run: Run, path: Path | None) -> Kept:
 
 def _contiguous(run: Run, place: int) -> Iterator[Part]:
     """The parts of a file up to the first that is missing or cut: beyond it line numbers are unknown."""
-    for number, task in enumerate(run.tasks):
+    for number, task in enumerate(run.plan.tasks):
         if task.file == place:
             if number not in run.parts:
                 return

@@ -10,32 +10,55 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from xxhash import xxh3_128
 
-from edgeroi.census import Census
-from edgeroi.engines import inputs as cutting
+from edgeroi.engines.counting import FILE, Bin, Counting
 from edgeroi.engines.inputs import Input, Task, let_go, once_only
+from edgeroi.engines.opening import Seen
 from edgeroi.logs.format import RAW_BYTES, Chunk, Fault, LineFormat
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import constant_number
 from edgeroi.logs.rejects import KEPT_OF_REASON
 from edgeroi.logs.stream import Damage, Prefixed, damage_of, opened
-from edgeroi.request import COLUMNS, Batch, Labels, LineCount, joined
-from edgeroi.workload import Partial, SeenFrom
+from edgeroi.request import COLUMNS, Batch, Labels, LineCount
+from edgeroi.workload import FileAccount, Partial, SeenFrom
 
-#: Requests that wait to be counted together.
-_COUNTED_TOGETHER = 1 << 17
-#: The hidden column that keeps the files of a settled format apart.
-FILE = "file"
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all who read need to know: the tasks, what is grouped by, and where all rejects are left (``spool``).
+
+    ``apart``: requests are counted file by file, and of an unfinished last line apart from the others, so that a saved profile can grow.
+    """
+
+    inputs: Sequence[Input]
+    tasks: Sequence[Task]
+    by: tuple[str, ...]
+    spool: Path | None = None
+    apart: bool = False
+
+    def bytes_of(self, task: Task) -> int:
+        """How many bytes of its file a task reads; 0 where nobody knows."""
+        return (self.inputs[task.file].source.bytes or 0) if task.end is None else task.end - task.start
+
+    def bin(self, file: int, tail: bool = False) -> Bin:
+        """Where the requests of a file are counted."""
+        format = self.inputs[file].detected.format
+        kind = format.name if format.hidden else ""
+        return Bin(kind, file, tail) if self.apart else Bin(kind)
 
 
 @dataclass(slots=True)
 class Part:
-    """What reading one task told: the account of its lines, the first few of each fault, and where all of them lie."""
+    """What reading one task told: the account of its lines, the first few of each fault, and where all of them lie.
+
+    ``lines`` leaves ``read`` at 0: that is counted in ``read``, by newlines. ``tail_bytes``, ``tail_lines``: an unfinished last line,
+    which is among ``lines`` too. ``ends_open``: the file ends inside a line. ``fetched``: bytes read for it.
+    """
 
     task: int
     read: int = 0
@@ -44,11 +67,15 @@ class Part:
     spool: str | None = None
     leaves: list[bytes] = field(default_factory=list)
     bytes: int = 0
+    fetched: int = 0
     damage: Damage | str | None = None
     notes: list[str] = field(default_factory=list)
     whole: bool = True
     said: tuple[SeenFrom | None, float] | None = None
-    saved_from: tuple[tuple[str, str], ...] = ()
+    saved_from: tuple[FileAccount, ...] = ()
+    ends_open: bool = False
+    tail_bytes: int = 0
+    tail_lines: LineCount = field(default_factory=LineCount)
 
     @property
     def owned(self) -> int:
@@ -59,54 +86,62 @@ class Part:
 class Reader:
     """One process's share of the work: what it read so far, as partial profiles."""
 
-    def __init__(
-        self, inputs: Sequence[Input], by: tuple[str, ...], spool: Path | None, told: Callable[[int], None], stopped: Callable[[], bool]
-    ) -> None:
-        self.inputs, self.by, self.spool, self.told, self.stopped = inputs, by, spool, told, stopped
-        self._census: dict[str, Census] = {}
-        self._waiting: dict[str, list[Batch]] = {}
-        self._partials: dict[str, Partial] = {}
+    def __init__(self, plan: Plan, told: Callable[[int], None], stopped: Callable[[], bool]) -> None:
+        self.plan, self.told, self.stopped = plan, told, stopped
+        self._counting = Counting(plan.by)
 
-    def read(self, number: int, task: Task) -> Part:
+    def read(self, number: int) -> Part:
         """Read a task to its end, or until stopped."""
-        input = self.inputs[task.file]
-        part = Part(number)
+        task, part = self.plan.tasks[number], Part(number)
+        input = self.plan.inputs[task.file]
         if task.end is not None:
             self._read_range(part, input, task)
         else:
             self._read_whole(part, input)
         return part
 
-    def partials(self) -> dict[str, Partial]:
-        """What was read, by the format it must be settled by ('' for most)."""
-        for kind in self._waiting:
-            self._count_waiting(kind)
-        counted = {kind: census.partial() for kind, census in self._census.items()}
-        return {kind: sum_partials(counted.get(kind), self._partials.get(kind)) for kind in counted.keys() | self._partials.keys()}
+    def partials(self) -> dict[Bin, Partial]:
+        """What was read."""
+        return self._counting.partials()
 
     def _read_range(self, part: Part, input: Input, task: Task) -> None:
-        assert task.end is not None
+        assert task.end is not None and input.source.bytes is not None
         digest, newlines = xxh3_128(), NewlineCount()
+        limit = input.source.bytes if self.plan.apart else None
 
-        def see(block: bytes) -> None:
+        def digested(block: bytes) -> None:
             digest.update(block)
-            newlines.see(block)
             part.bytes += len(block)
             self.told(len(block))
 
+        def see(block: bytes) -> None:
+            digested(block)
+            newlines.see(block)
+
         with Path(input.source.path).open("rb", buffering=0) as file:
+
+            def read(most: int) -> bytes:
+                # A log that grows while it is read and is to grow on is read up to the size it was met with.
+                block = file.read(most if limit is None else max(0, min(most, limit - file.tell()))) or b""
+                part.fetched += len(block)
+                return block
+
             inside_line = False
-            if task.start:
+            if task.own > task.start:
+                file.seek(task.start)
+                _skip(read, task.own - task.start, digested)
+            elif task.start:
                 file.seek(task.start - 1)
-                inside_line = file.read(1) != b"\n"
-            cut = pieces(file.read, see, start=task.start, end=task.end, inside_line=inside_line)
-            self._read_pieces(part, input, cut, first=not task.start)
-        at_end = task.end == input.source.bytes
-        part.read = newlines.newlines + (newlines.ends_open and at_end)
+                inside_line = read(1) != b"\n"
+            start = max(task.start, task.own)
+            cut = pieces(read, see, start=start, end=task.end, inside_line=inside_line)
+            self._read_pieces(part, input, cut, first=not start)
+        part.ends_open = newlines.ends_open and task.end == input.source.bytes
+        part.read = newlines.newlines + part.ends_open
         part.leaves.append(digest.digest())
 
     def _read_whole(self, part: Part, input: Input) -> None:
-        with _opened(input, part, self.told) as stream:
+        with _opened(input, part, self.told, self.stopped) as stream:
             if isinstance(input.detected.format, LineFormat):
                 newlines = NewlineCount()
                 cut = pieces(stream.read, newlines.see)
@@ -139,38 +174,26 @@ class Reader:
             elif data or piece.last:
                 chunk = format.read_lines(data, input.reading, piece.last)
                 cut_off = broken is not None and "truncated_tail" in chunk.lines.rejected
-                self._take(part, input, _one_fault(_broken_off(broken, data)) if broken and cut_off else chunk)
+                chunk = _one_fault(_broken_off(broken, data)) if broken and cut_off else chunk
+                if piece.last:
+                    part.tail_bytes, part.tail_lines = len(piece.data), chunk.lines
+                self._take(part, input, chunk, tail=piece.last)
             if self.stopped():
                 part.whole = False
                 return
 
-    def _take(self, part: Part, input: Input, chunk: Chunk) -> None:
-        before = part.owned
-        kind = input.detected.format.name if input.detected.format.hidden else ""
+    def _take(self, part: Part, input: Input, chunk: Chunk, *, tail: bool = False) -> None:
         if chunk.faults:
-            self._keep_faults(part, before, chunk.faults)
+            self._keep_faults(part, part.owned, chunk.faults)
         part.lines += replace(chunk.lines, read=0)
         part.notes.extend(note for note in chunk.notes if note not in part.notes)
         if chunk.sampling is not None:
             part.said, part.damage, part.saved_from = (chunk.seen_from, chunk.sampling), chunk.damage, chunk.saved_from
+        bin = self.plan.bin(self.plan.tasks[part.task].file, tail and self.plan.apart)
         if chunk.partial is not None:
-            self._partials[kind] = sum_partials(self._partials.get(kind), chunk.partial)
+            self._counting.add_partial(bin, chunk.partial)
         if chunk.batch is not None and chunk.batch.n:
-            self._await(kind, _stated(chunk.batch, input), input)
-
-    def _await(self, kind: str, batch: Batch, input: Input) -> None:
-        if kind not in self._census:
-            hidden = (*input.detected.format.hidden, FILE) if kind else ()
-            self._census[kind] = Census(self.by + hidden)
-        waiting = self._waiting.setdefault(kind, [])
-        waiting.append(batch)
-        if sum(batch.n for batch in waiting) >= _COUNTED_TOGETHER:
-            self._count_waiting(kind)
-
-    def _count_waiting(self, kind: str) -> None:
-        batches, self._waiting[kind] = self._waiting[kind], []
-        if batches:
-            self._census[kind].add(joined(batches))
+            self._counting.add(bin, _stated(chunk.batch, input), input.detected.format.hidden)
 
     def _keep_faults(self, part: Part, before: int, faults: Sequence[Fault]) -> None:
         placed = [replace(fault, line=before + fault.line) for fault in faults]
@@ -179,9 +202,15 @@ class Reader:
             if seen[fault.reason] < KEPT_OF_REASON:
                 seen[fault.reason] += 1
                 part.faults.append(fault)
-        if self.spool is not None:
-            part.spool = part.spool or str(self.spool / f"{part.task}.faults")
+        if self.plan.spool is not None:
+            part.spool = part.spool or str(self.plan.spool / f"{part.task}.faults")
             _spool(Path(part.spool), placed)
+
+
+def _skip(read: Callable[[int], bytes], count: int, see: Callable[[bytes], None]) -> None:
+    while count and (block := read(count)):
+        see(block)
+        count -= len(block)
 
 
 def _one_fault(fault: Fault) -> Chunk:
@@ -206,21 +235,12 @@ def _stated(batch: Batch, input: Input) -> Batch:
     return replace(batch, labels=labels, numbers=numbers)
 
 
-def sum_partials(one: Partial | None, two: Partial | None) -> Partial:
-    """What both say; one of them is there."""
-    if one is None or two is None:
-        only = one or two
-        assert only is not None
-        return only
-    return one + two
-
-
 @contextmanager
-def _opened(input: Input, part: Part, told: Callable[[int], None]) -> Iterator[BinaryIO]:
-    """The log's own bytes; what is read of the file is counted, and digested at the end."""
+def _opened(input: Input, part: Part, told: Callable[[int], None], stopped: Callable[[], bool]) -> Iterator[BinaryIO]:
+    """The log's own bytes; what is read of the file is counted, and digested to its end unless ``stopped``."""
     source = input.source
     if source.bytes is None:
-        seen = _Seen(io.BufferedReader(Prefixed(input.head, once_only(source))))
+        seen = Seen(io.BufferedReader(Prefixed(input.head, once_only(source))), told)
         try:
             yield opened(io.BufferedReader(seen), input.head)
         finally:
@@ -230,45 +250,10 @@ def _opened(input: Input, part: Part, told: Callable[[int], None]) -> Iterator[B
     with Path(source.path).open("rb") as raw:
         first = raw.read(4)
         raw.seek(0)
-        yield opened(raw, first)
-    with Path(source.path).open("rb") as raw:
-        while block := raw.read(cutting.RANGE_BYTES):
-            part.leaves.append(xxh3_128(block).digest())
-            part.bytes += len(block)
-            told(len(block))
-
-
-class _Seen(io.RawIOBase):
-    """A stream that cannot seek, digesting what is read through it."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__()
-        self._raw, self.bytes = raw, 0
-        self._leaf, self._in_leaf, self._leaves = xxh3_128(), 0, list[bytes]()
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer."""
-        block = self._raw.read(len(buffer)) or b""
-        buffer[: len(block)] = block
-        self.bytes += len(block)
-        rest = memoryview(block)
-        while rest:
-            piece = rest[: cutting.RANGE_BYTES - self._in_leaf]
-            self._leaf.update(piece)
-            self._in_leaf += len(piece)
-            rest = rest[len(piece) :]
-            if self._in_leaf == cutting.RANGE_BYTES:
-                self._leaves.append(self._leaf.digest())
-                self._leaf, self._in_leaf = xxh3_128(), 0
-        return len(block)
-
-    def leaves(self) -> list[bytes]:
-        """The digests of its ranges."""
-        return [*self._leaves, self._leaf.digest()] if self._in_leaf else self._leaves
+        seen = Seen(raw, told, seekable=not input.compressed)
+        yield opened(io.BufferedReader(seen, 1 << 17), first)
+        seen.drain(stopped)
+    part.bytes, part.leaves, part.fetched = seen.bytes, seen.leaves(), seen.bytes
 
 
 def _spool(path: Path, faults: Sequence[Fault]) -> None:

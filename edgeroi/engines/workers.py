@@ -10,13 +10,12 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
-from edgeroi.engines.inputs import Input, Task
-from edgeroi.engines.reader import Part, Reader, sum_partials
+from edgeroi.engines.counting import Bin, merge
+from edgeroi.engines.reader import Part, Plan, Reader
 from edgeroi.errors import EdgeroiError, InternalFault
 from edgeroi.logs.reading import Reading
 from edgeroi.workload import Partial
@@ -27,18 +26,18 @@ Progress = Callable[[int, int], None]
 class Run:
     """All tasks of a call, what came of them, and whether it was interrupted."""
 
-    def __init__(self, inputs: Sequence[Input], reading: Reading, tasks: Sequence[Task], spool: Path | None, progress: Progress) -> None:
-        self.inputs, self.reading, self.tasks, self.spool, self.progress = inputs, reading, tasks, spool, progress
+    def __init__(self, plan: Plan, reading: Reading, progress: Progress) -> None:
+        self.plan, self.reading, self.progress = plan, reading, progress
         self.parts: dict[int, Part] = {}
-        self.partials: dict[str, Partial] = {}
+        self.partials: dict[Bin, Partial] = {}
         self.interrupted = False
         self.done = 0
-        self.total = sum(input.source.bytes or 0 for input in inputs)
+        self.total = sum(plan.bytes_of(task) for task in plan.tasks)
 
     def go(self, processes: int) -> None:
         """Read everything."""
-        once_only = [number for number, task in enumerate(self.tasks) if self.inputs[task.file].source.bytes is None]
-        others = [number for number in range(len(self.tasks)) if number not in set(once_only)]
+        once_only = [number for number, task in enumerate(self.plan.tasks) if self.plan.inputs[task.file].source.bytes is None]
+        others = [number for number in range(len(self.plan.tasks)) if number not in set(once_only)]
         if processes == 1 or len(others) < 2:
             self._here([*once_only, *others])
         else:
@@ -48,12 +47,12 @@ class Run:
     def _here(self, numbers: Sequence[int]) -> None:
         """In this process, one after the other."""
         with interruptible() as interrupted:
-            reader = Reader(self.inputs, self.reading.by, self.spool, self._tell, interrupted)
+            reader = Reader(self.plan, self._tell, interrupted)
             for number in numbers:
                 if interrupted():
                     break
-                self._take(reader.read(number, self.tasks[number]))
-            self._merge(reader.partials())
+                self._take(reader.read(number))
+            merge(self.partials, reader.partials())
             self.interrupted |= interrupted()
 
     def _tell(self, read: int) -> None:
@@ -63,10 +62,6 @@ class Run:
     def _take(self, part: Part) -> None:
         self.parts[part.task] = part
 
-    def _merge(self, partials: Mapping[str, Partial]) -> None:
-        for kind, partial in partials.items():
-            self.partials[kind] = sum_partials(self.partials.get(kind), partial)
-
     def _there(self, numbers: Sequence[int], processes: int) -> None:
         """In processes that each take the next task that nobody has."""
         context = _context()
@@ -75,7 +70,7 @@ class Run:
         workers = []
         for _ in range(processes):
             here, there = context.Pipe(duplex=False)
-            shared = (there, self.inputs, self.reading.by, self.spool, self.tasks, numbers, taken, done, stop)
+            shared = (there, self.plan, numbers, taken, done, stop)
             worker = context.Process(target=_work, args=shared, daemon=True)
             with warnings.catch_warnings():
                 # Python 3.12 warns of threads at a fork; numpy's wait for work and hold no lock of ours.
@@ -115,7 +110,7 @@ class Run:
         if kind == "part":
             self._take(told)
         elif kind == "partials":
-            self._merge(told)
+            merge(self.partials, told)
         elif kind == "mistake":
             raise told
         else:
@@ -128,10 +123,7 @@ def _context() -> Any:
     return multiprocessing.get_context("fork" if forks else "spawn")
 
 
-def _work(
-    end: Any, inputs: Sequence[Input], by: tuple[str, ...], spool: Path | None, tasks: Sequence[Task], numbers: Sequence[int],
-    taken: Any, done: Any, stop: Any,
-) -> None:  # fmt: skip
+def _work(end: Any, plan: Plan, numbers: Sequence[int], taken: Any, done: Any, stop: Any) -> None:
     """A worker: tasks until there are none or it is told to stop, then what they came to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _keep_freed_memory()
@@ -141,13 +133,13 @@ def _work(
             done.value += read
 
     try:
-        reader = Reader(inputs, by, spool, told, stop.is_set)
+        reader = Reader(plan, told, stop.is_set)
         while not stop.is_set():
             with taken.get_lock():
                 mine, taken.value = taken.value, taken.value + 1
             if mine >= len(numbers):
                 break
-            end.send(("part", reader.read(numbers[mine], tasks[numbers[mine]])))
+            end.send(("part", reader.read(numbers[mine])))
         end.send(("partials", reader.partials()))
     except EdgeroiError as error:
         end.send(("mistake", type(error)(str(error))))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Literal
@@ -92,11 +93,19 @@ class Reading:
         mapped = self.fields.get(column)
         return MS_PER[mapped.unit] if mapped and mapped.unit and COLUMNS[column] == "duration" else 1.0
 
+    def told(self) -> dict[str, str]:
+        """Everything by which two readings of one log could differ, as text by the name of its part."""
+        return {part.name: _told(getattr(self, part.name)) for part in dataclass_fields(self) if part.name != "file"}
+
     def for_file(self, name: str) -> Reading:
         """The reading of one file: what its name says has become constant. A name the pattern does not fit says nothing."""
         said = {column: named(pattern, PurePath(name).name) for column, pattern in self.from_name.items()}
         told = {column: text for column, text in said.items() if text is not None}
         return replace(self, const={**self.const, **told}, file=name)
+
+
+def _told(part: object) -> str:
+    return repr(sorted(part.items()) if isinstance(part, Mapping) else part)
 
 
 def named(pattern: str, name: str) -> str | None:

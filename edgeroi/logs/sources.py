@@ -32,8 +32,10 @@ class Source:
         return self.path == STDIN
 
 
-def expand(paths: Sequence[str | Path]) -> tuple[Source, ...]:
+def expand(paths: Sequence[str | Path], besides: Path | None = None) -> tuple[Source, ...]:
     """Every file meant, in the order given, folders and globs sorted; raises ``EdgeroiError`` for none and for one reached twice.
+
+    ``besides``: a file that is left out where it is met in a folder.
 
     A path that exists is taken as it is; only then is it tried as a glob.
     """
@@ -45,6 +47,8 @@ def expand(paths: Sequence[str | Path]) -> tuple[Source, ...]:
                 found.append(source)
                 continue
             identity = _identity(source)
+            if besides is not None and not source.named and identity == _identity(Source(str(besides), named=True)):
+                continue
             if identity in reached:
                 raise EdgeroiError(
                     f"{source.path!r} was already reached as {reached[identity]!r}; its lines would count twice", fix="name it once"
