@@ -39,6 +39,14 @@ def profile(
     rejects: options.RejectsOption = None,
     max_rejected: options.MaxRejectedOption = None,
     jobs: options.JobsOption = None,
+    dedupe: Annotated[
+        bool,
+        typer.Option(
+            "--dedupe",
+            help="Count a request once that the logs tell of twice: the same request id, else the same line. Reads them twice.",
+            rich_help_panel=options.READING_PANEL,
+        ),
+    ] = False,
     form: options.FormatOption = options.ReportFormat.table,
     output: options.OutputOption = None,
 ) -> None:
@@ -51,24 +59,33 @@ def profile(
     edgeroi profile logs/ --update edge.profile
     """
     from edgeroi import __version__
-    from edgeroi.cli.output import say, write_report
+    from edgeroi.cli.output import write_report
     from edgeroi.profile_report import profile_report
     from edgeroi.request import LineCount
 
     saving_ms = _milliseconds(saving)
-    target = _saved_to(save, update)
+    target = _saved_to(save, update, dedupe=dedupe)
     tolerated(max_rejected, LineCount())  # a slip in it is told before the logs are read
     said = LogOptions(
-        logs, by or (), map or (), const or (), mapping, not_error or (), require or (), log_format, seen_from, sampling, rejects, jobs
+        logs,
+        by or (),
+        map or (),
+        const or (),
+        mapping,
+        not_error or (),
+        require or (),
+        log_format,
+        seen_from,
+        sampling,
+        rejects,
+        jobs,
+        dedupe,
     )
     found, interruption = said.read_partly(keep=target is not None, grow=update if update and update.exists() else None)
-    if interruption is not None and target is not None:
-        say(f"note: {target} is left as it was")
-    elif target is not None:
-        _save(found, target)
+    unsaved = _unsaved(found, target, interruption)
     write_report(profile_report(found, version=__version__, saving_ms=saving_ms), form, output)
-    if interruption is not None:
-        raise interruption
+    if unsaved is not None:
+        raise unsaved
     _refuse_unfit(found, max_rejected)
 
 
@@ -82,20 +99,33 @@ def _milliseconds(said: str) -> float:
         raise EdgeroiError(error.message, key="--saving", fix=error.fix) from None
 
 
-def _saved_to(save: Path | None, update: Path | None) -> Path | None:
-    """The file the profile goes to; raises ``EdgeroiError`` for two."""
+def _saved_to(save: Path | None, update: Path | None, *, dedupe: bool) -> Path | None:
+    """The file the profile goes to; raises ``EdgeroiError`` for two, and for an update that cannot know what it was told before."""
     from edgeroi.errors import EdgeroiError
 
+    if update is not None and dedupe:
+        raise EdgeroiError("a saved profile does not know the requests it holds", key="--update", fix="leave --dedupe out, or use --save")
     if save is not None and update is not None:
         raise EdgeroiError("a profile is saved anew or updated, not both", key="--update", fix="leave --save out")
     return save or update
 
 
-def _save(found: Profile, path: Path) -> None:
-    from edgeroi.cli.output import write_file
+def _unsaved(found: Profile, path: Path | None, interruption: BaseException | None) -> BaseException | None:
+    """Save a profile that was read whole; what to end with, once it is shown too, where it was interrupted or cannot be saved."""
+    from edgeroi.cli.output import say, write_file
+    from edgeroi.errors import OutputFailed
     from edgeroi.logs.saved import dumped
 
-    write_file(path, dumped(found))
+    if path is None:
+        return interruption
+    if interruption is not None:
+        say(f"note: {path} is left as it was")
+        return interruption
+    try:
+        write_file(path, dumped(found))
+    except OutputFailed as failure:
+        return failure
+    return None
 
 
 def _refuse_unfit(found: Profile, max_rejected: str | None) -> None:

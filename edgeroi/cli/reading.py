@@ -41,6 +41,7 @@ class LogOptions:
     sampling: str | None = None
     rejects: Path | None = None
     jobs: int | None = None
+    dedupe: bool = False
 
     def reading(self) -> Reading:
         """How the logs are to be read, as the command line and the mapping file say; raises ``EdgeroiError``."""
@@ -55,6 +56,7 @@ class LogOptions:
             seen_from=self.seen_from.value if self.seen_from else None,
             sampling=1.0 if self.sampling is None else share_of(self.sampling, "--sampling"),
             format=self.log_format,
+            dedupe=self.dedupe,
         )
         if self.mapping is None:
             return said
@@ -77,11 +79,22 @@ class LogOptions:
         from edgeroi.cli.output import progress
         from edgeroi.engines.local import read_logs
 
-        with progress("reading") as at, _terminated_like_interrupted() as terminated:
+        with progress("reading") as at, _terminated_like_interrupted() as terminated, _as_it_came(terminated):
             profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects, keep=keep, grow=grow)
         if terminated:
             return profile, Terminated()
         return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None
+
+
+@contextmanager
+def _as_it_came(terminated: list[int]) -> Iterator[None]:
+    """An interruption before anything was read ends the run as what it was."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if terminated:
+            raise Terminated from None
+        raise
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from xxhash import xxh3_128
 from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.format import HEAD_BYTES, Detected, Head, LineFormat, NoLog, candidates, detect
 from edgeroi.logs.reading import Reading
+from edgeroi.logs.saved import NAME as SAVED
 from edgeroi.logs.sources import Source
 from edgeroi.logs.stream import compression_of, opened, plain_name
 from edgeroi.workload import FileAccount
@@ -112,10 +113,18 @@ def _as_detected(source: Source, reading: Reading, head: Head, compressed: bool,
     for_file = reading.for_file(source.path)
     try:
         start = (xxh3_128(head.data).digest(), len(head.data))
-        return Input(source, detect(head, for_file), for_file, compressed, first, start)
+        detected = detect(head, for_file)
+        return Input(source, detected, _telling_ids(for_file, detected), compressed, first, start)
     except EdgeroiError as error:
         error.place = Place(source.path)
         raise
+
+
+def _telling_ids(reading: Reading, detected: Detected) -> Reading:
+    """The reading, by the requests' ids too where duplicates are told apart by them."""
+    if not reading.dedupe or "request_id" in reading.by or detected.format.name == SAVED:
+        return reading
+    return replace(reading, by=(*reading.by, "request_id"))
 
 
 def once_only(source: Source) -> BinaryIO:

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from edgeroi.engines.duplicates import repeated
 from edgeroi.engines.growing import Earlier, grown_from, met_again
 from edgeroi.engines.inputs import inputs_of, tasks_of
 from edgeroi.engines.outcome import profile_of, rejects_of
 from edgeroi.engines.reader import Plan
-from edgeroi.engines.workers import Progress, Run
-from edgeroi.errors import EdgeroiError
+from edgeroi.engines.workers import Progress, Run, interruptible
+from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.reading import Reading
+from edgeroi.logs.saved import NAME as SAVED
 from edgeroi.logs.sources import expand
 from edgeroi.workload import Profile
 
 #: Smaller inputs are read in this process: starting others would take longer.
 _SMALL_BYTES = 16 << 20
+#: What a compressed log is taken to swell to.
+_SWOLLEN = 8
 
 
 def read_logs(
@@ -49,15 +54,44 @@ def read_logs(
     if saved is not None:
         inputs, earlier, told = met_again(inputs, saved)
         notes += told
-    with tempfile.TemporaryDirectory(prefix="edgeroi-") as folder:
+    with tempfile.TemporaryDirectory(prefix="edgeroi-") as folder, interruptible() as interrupted:
         spool = Path(folder) if rejects_to else None
-        plan = Plan(inputs, tasks_of(inputs), reading.by, spool, apart=keep or earlier is not None)
-        run = Run(plan, reading, progress or (lambda done, total: None))
-        run.go(_processes(jobs, plan))
+        plan = Plan(inputs, tasks_of(inputs), reading, spool, apart=keep or earlier is not None)
+        processes = _processes(jobs, plan)
+        at = progress or (lambda done, total: None)
+        if reading.dedupe:
+            plan, told = _compared(plan, processes, at, interrupted)
+            notes += told
+        run = Run(plan, _second_half(at) if reading.dedupe else at, interrupted)
+        run.go(processes)
         rejects = rejects_of(run, rejects_to)
         if earlier is not None:
             notes.append(_told_new(run, earlier))
         return profile_of(run, rejects, notes, earlier)
+
+
+def _compared(plan: Plan, processes: int, at: Progress, interrupted: Callable[[], bool]) -> tuple[Plan, list[str]]:
+    """The plan with the copies that a first pass over the logs found, and notes on what cannot be compared.
+
+    Raises ``KeyboardInterrupt`` where it is interrupted: nothing is counted yet.
+    """
+    once_only = next((input.source.path for input in plan.inputs if input.source.bytes is None), None)
+    if once_only is not None:
+        raise EdgeroiError("is read once, and finding duplicates takes two passes", place=Place(once_only), fix="save it to a file first")
+    first = Run(replace(plan, keyed=True, spool=None), lambda done, total: at(done, 2 * total), interrupted)
+    first.go(processes)
+    if interrupted():
+        raise KeyboardInterrupt
+    found = repeated({slot: b"".join(part.keys) for slot, part in first.parts.items()})
+    unknown = sum(part.unknown for part in first.parts.values())
+    saved = [input.source.path for input in plan.inputs if input.detected.format.name == SAVED]
+    notes = [f"{unknown:,} requests without an id, in formats that are no lines, were not compared"] if unknown else []
+    notes += [f"the requests in saved profiles were not compared: {', '.join(saved)}"] if saved else []
+    return replace(plan, repeated=found), notes
+
+
+def _second_half(at: Progress) -> Progress:
+    return lambda done, total: at(total + done, 2 * total)
 
 
 def _told_new(run: Run, earlier: Earlier) -> str:
@@ -73,7 +107,8 @@ def _told_new(run: Run, earlier: Earlier) -> str:
 def _processes(jobs: int | None, plan: Plan) -> int:
     if jobs is not None and jobs < 1:
         raise EdgeroiError(f"{jobs} processes cannot read anything", key="--jobs", fix="give 1 or more")
-    if sum(plan.bytes_of(task) for task in plan.tasks) < _SMALL_BYTES and jobs is None:
+    weights = (plan.bytes_of(task) * (_SWOLLEN if plan.is_stream_of_lines(task) else 1) for task in plan.tasks)
+    if sum(weights) < _SMALL_BYTES and jobs is None:
         return 1
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return jobs or available

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -50,8 +49,9 @@ def profile_of(run: Run, rejects: Kept, notes: list[str], earlier: Earlier | Non
     few = folded(total)
     if few is not total:
         notes.append(f"more than {MOST_GROUPS:,} groups: the rarest {len(total.tallies) - MOST_GROUPS + 1:,} are folded into {OTHER}")
-    if run.interrupted:
-        notes.append("interrupted: only part of the input was read")
+    if run.is_interrupted():
+        whole = all(account.damage != "interrupted" for account in accounts)
+        notes.append(f"interrupted: {'all' if whole else 'only part'} of the input was read")
     seen_from, sampling = _said(run, accounts, earlier, notes)
     return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling, growing)
 
@@ -60,15 +60,15 @@ def _growing(run: Run, bins: Mapping[Bin, Partial], earlier: Earlier | None) -> 
     """What makes the profile one that can grow: how it was read, and the requests that no log of it keeps for itself."""
     if not run.plan.apart:
         return None
-    saved = [partial for bin, partial in bins.items() if _parts_of(run, bin.file or 0)[0].saved_from]
-    return Growing(run.reading.told(), sum_of(run.plan.by, (*saved, *([earlier.rest] if earlier else []))))
+    saved = [partial for bin, partial in bins.items() if run.parts_of(bin.file or 0)[0].saved_from]
+    return Growing(run.plan.reading.told(), sum_of(run.plan.reading.by, (*saved, *([earlier.rest] if earlier else []))))
 
 
 def _total(run: Run, bins: Mapping[Bin, Partial], accounts: Sequence[FileAccount], growing: Growing | None) -> Partial:
     if growing is None:
-        return sum_of(run.plan.by, bins.values())
+        return sum_of(run.plan.reading.by, bins.values())
     held = [account.growth.total for account in accounts if account.growth]
-    return sum_of(run.plan.by, (growing.rest, *held, *_of_cut_logs(run, bins, accounts[len(accounts) - len(run.plan.inputs) :])))
+    return sum_of(run.plan.reading.by, (growing.rest, *held, *_of_cut_logs(run, bins, accounts[len(accounts) - len(run.plan.inputs) :])))
 
 
 def _of_cut_logs(run: Run, bins: Mapping[Bin, Partial], accounts: Sequence[FileAccount]) -> Iterator[Partial]:
@@ -80,21 +80,29 @@ def _of_cut_logs(run: Run, bins: Mapping[Bin, Partial], accounts: Sequence[FileA
                 yield input.grown.growth.partial
 
 
-def _parts_of(run: Run, file: int) -> list[Part]:
-    return [run.parts[number] for number, task in enumerate(run.plan.tasks) if task.file == file and number in run.parts]
-
-
 def _said(run: Run, accounts: Sequence[FileAccount], earlier: Earlier | None, notes: list[str]) -> tuple[SeenFrom | None, float]:
     """Where the logs measured and the share they keep: what was said, and what saved profiles say of theirs."""
-    ours = (run.reading.seen_from, run.reading.sampling)
-    said = [part.said or ours for part in run.parts.values()] + [account.growth.said for account in accounts if account.growth]
+    said = [_said_of(run, parts) for place in range(len(run.plan.inputs)) if (parts := run.parts_of(place))]
+    said += [account.growth.said for account in accounts if account.growth]
     said += [earlier.said] if earlier and earlier.rest.tallies else []
     places, shares = {place for place, _ in said}, {share for _, share in said}
     if len(shares) > 1:
         raise EdgeroiError(f"logs that keep {sorted(shares)} of their requests do not add up", key="sampling", fix="profile them apart")
     if len(places) > 1:
         notes.append("the logs were not all seen from the same place")
-    return (places.pop() if len(places) == 1 else None, shares.pop() if shares else ours[1])
+    return (places.pop() if len(places) == 1 else None, shares.pop() if shares else run.plan.reading.sampling)
+
+
+def _said_of(run: Run, parts: Sequence[Part]) -> tuple[SeenFrom | None, float]:
+    ours = (run.plan.reading.seen_from, run.plan.reading.sampling)
+    return next((part.said for part in parts if part.said), ours)
+
+
+def _is_whole(run: Run, place: int, parts: Sequence[Part]) -> bool:
+    """Whether every task of a file was read to its end, and every block of it."""
+    tasks = sum(task.file == place for task in run.plan.tasks)
+    awaited = tasks + sum(part.blocks for part in parts)
+    return len(parts) == awaited and all(part.whole for part in parts)
 
 
 def _settled(run: Run) -> tuple[dict[Bin, Partial], dict[str, int]]:
@@ -111,12 +119,12 @@ def _settled(run: Run) -> tuple[dict[Bin, Partial], dict[str, int]]:
         for key, tally in regrouped(partial, (FILE,)).tallies.items():
             left = regrouped(once, (FILE,)).tallies.get(key)
             moved[str(key[0])] = tally.requests - (left.requests if left else 0)
-        bins[bin] = regrouped(once, run.plan.by)
+        bins[bin] = regrouped(once, run.plan.reading.by)
     return bins, moved
 
 
 def _account(run: Run, place: int, bins: Mapping[Bin, Partial], moved: int) -> FileAccount:
-    input, parts = run.plan.inputs[place], _parts_of(run, place)
+    input, parts = run.plan.inputs[place], run.parts_of(place)
     before = input.grown
     if before is not None and input.is_unchanged:
         return replace(before, path=input.source.path)
@@ -124,7 +132,7 @@ def _account(run: Run, place: int, bins: Mapping[Bin, Partial], moved: int) -> F
     if moved:
         skipped = {**lines.skipped, "other_record": lines.skipped.get("other_record", 0) + moved}
         lines = replace(lines, profiled=lines.profiled - moved, skipped=dict(sorted(skipped.items())))
-    whole = len(parts) == sum(task.file == place for task in run.plan.tasks) and all(part.whole for part in parts)
+    whole = _is_whole(run, place, parts)
     # A line may start in one range and end in the next, so newlines say how many lines there are only once all are counted.
     lines = replace(lines, read=sum(part.read if whole else part.owned for part in parts))
     told = [note for part in parts for note in part.notes]
@@ -156,7 +164,7 @@ def _growth(
     before = input.grown.growth if input.grown else None
     tail = next((part for part in parts if part.tail_bytes), None)
     tail_lines = replace(tail.tail_lines, read=1) if tail else LineCount()
-    new = bins.get(run.plan.bin(place), Partial(run.plan.by))
+    new = bins.get(run.plan.bin(place), Partial(run.plan.reading.by))
     is_lines = isinstance(input.detected.format, LineFormat) and not input.detected.format.hidden and not input.compressed
     return Growth(
         leaves=tuple(leaves),
@@ -168,7 +176,7 @@ def _growth(
         tail_lines=tail_lines,
         tail=bins.get(run.plan.bin(place, tail=True)),
         resumable=is_lines and (tail is not None or not any(part.ends_open for part in parts)),
-        said=parts[0].said or (run.reading.seen_from, run.reading.sampling),
+        said=_said_of(run, parts),
     )
 
 
@@ -209,27 +217,46 @@ def rejects_of(run: Run, path: Path | None) -> Kept:
 def _contiguous(run: Run, place: int) -> Iterator[Part]:
     """The parts of a file up to the first that is missing or cut: beyond it line numbers are unknown."""
     for number, task in enumerate(run.plan.tasks):
-        if task.file == place:
-            if number not in run.parts:
+        if task.file != place:
+            continue
+        own = run.parts.get((number, -1))
+        block = 0
+        while (part := run.parts.get((number, block))) is not None:
+            yield part
+            if not part.whole:
                 return
-            yield run.parts[number]
-            if not run.parts[number].whole:
-                return
+            block += 1
+        if own is None or not own.whole or block < own.blocks:
+            if own is not None and not own.blocks:
+                yield own
+            return
+        yield own
 
 
 @contextmanager
 def _written(path: Path | None) -> Iterator[TextIO | None]:
-    """A text file that appears whole or not at all."""
+    """A text file that appears whole or not at all; a device or a pipe is written to as it is."""
     if path is None:
         yield None
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
+    if path.exists() and not path.is_file():
+        with _told_where(path), path.open("w", encoding="utf-8") as file:
             yield file
-        shutil.move(draft, path)
-    except OSError as error:
-        raise OutputFailed(f"cannot be written: {error.strerror}", place=Place(str(path))) from None
+        return
+    draft = Path(os.path.realpath(path)).with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        with _told_where(path):
+            with draft.open("w", encoding="utf-8") as file:
+                yield file
+            draft.replace(Path(os.path.realpath(path)))
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_where(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputFailed(f"cannot be written: {(error.strerror or str(error)).lower()}", place=Place(str(path))) from None

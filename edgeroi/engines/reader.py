@@ -16,30 +16,47 @@ import numpy as np
 from xxhash import xxh3_128
 
 from edgeroi.engines.counting import FILE, Bin, Counting
+from edgeroi.engines.duplicates import Repeated, Sieve, keys_of
 from edgeroi.engines.inputs import Input, Task, let_go, once_only
 from edgeroi.engines.opening import Seen
-from edgeroi.logs.format import RAW_BYTES, Chunk, Fault, LineFormat
+from edgeroi.logs.format import RAW_BYTES, Chunk, Fault, LineFormat, StreamFormat
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
-from edgeroi.logs.reading import constant_number
+from edgeroi.logs.reading import Reading, constant_number
 from edgeroi.logs.rejects import KEPT_OF_REASON
 from edgeroi.logs.stream import Damage, Prefixed, damage_of, opened
 from edgeroi.request import COLUMNS, Batch, Labels, LineCount
 from edgeroi.workload import FileAccount, Partial, SeenFrom
 
+#: Pieces that are handed to another process together: it parses them in about the time the next are decompressed.
+_PIECES_OF_BLOCK = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all who read need to know: the tasks, what is grouped by, and where all rejects are left (``spool``).
+    """What all who read need to know: the tasks, how they are read, and where all rejects are left (``spool``).
 
     ``apart``: requests are counted file by file, and of an unfinished last line apart from the others, so that a saved profile can grow.
+    ``keyed``: nothing is counted, only the key of each request is told. ``repeated``: the keys of those that are to count once.
     """
 
     inputs: Sequence[Input]
     tasks: Sequence[Task]
-    by: tuple[str, ...]
+    reading: Reading
     spool: Path | None = None
     apart: bool = False
+    keyed: bool = False
+    repeated: Repeated = field(default_factory=dict)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a log is read to the size it was met with, though it may have grown: where it will be read again."""
+        return self.apart or self.reading.dedupe
+
+    def is_stream_of_lines(self, task: Task) -> bool:
+        """Whether the lines of a task are met one after the other, so that others can parse what one decompresses."""
+        input = self.inputs[task.file]
+        return input.compressed and isinstance(input.detected.format, LineFormat)
 
     def bytes_of(self, task: Task) -> int:
         """How many bytes of its file a task reads; 0 where nobody knows."""
@@ -52,20 +69,34 @@ class Plan:
         return Bin(kind, file, tail) if self.apart else Bin(kind)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of a stream, some megabytes, in the order ``number``; ``broken``: the stream ends inside the last of them."""
+
+    task: int
+    number: int
+    pieces: tuple[Piece, ...]
+    broken: Damage | None = None
+
+
 @dataclass(slots=True)
 class Part:
-    """What reading one task told: the account of its lines, the first few of each fault, and where all of them lie.
+    """What reading one task, or one block of it, told: the account of its lines, the first few of each fault, and where all lie.
 
-    ``lines`` leaves ``read`` at 0: that is counted in ``read``, by newlines. ``tail_bytes``, ``tail_lines``: an unfinished last line,
-    which is among ``lines`` too. ``ends_open``: the file ends inside a line. ``fetched``: bytes read for it.
+    ``blocks``: of a task that was read in blocks, how many; its lines are in theirs. ``lines`` leaves ``read`` at 0: that is counted in
+    ``read``, by newlines. ``tail_bytes``, ``tail_lines``: an unfinished last line, which is among ``lines`` too. ``ends_open``: the file
+    ends inside a line. ``fetched``: bytes read for it. ``keys``: what its requests are known by, and ``unknown`` how many by nothing.
     """
 
     task: int
+    block: int = -1
+    blocks: int = 0
     read: int = 0
     lines: LineCount = field(default_factory=LineCount)
     faults: list[Fault] = field(default_factory=list)
     spool: str | None = None
     leaves: list[bytes] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
     bytes: int = 0
     fetched: int = 0
     damage: Damage | str | None = None
@@ -76,6 +107,7 @@ class Part:
     ends_open: bool = False
     tail_bytes: int = 0
     tail_lines: LineCount = field(default_factory=LineCount)
+    unknown: int = 0
 
     @property
     def owned(self) -> int:
@@ -86,18 +118,33 @@ class Part:
 class Reader:
     """One process's share of the work: what it read so far, as partial profiles."""
 
-    def __init__(self, plan: Plan, told: Callable[[int], None], stopped: Callable[[], bool]) -> None:
-        self.plan, self.told, self.stopped = plan, told, stopped
-        self._counting = Counting(plan.by)
+    def __init__(
+        self,
+        plan: Plan,
+        told: Callable[[int], None],
+        stopped: Callable[[], bool],
+        hand_over: Callable[[Block], bool] = lambda block: False,
+    ) -> None:
+        self.plan, self.told, self.stopped, self.hand_over = plan, told, stopped, hand_over
+        self._counting = Counting(plan.reading.by)
+        self._sieve: Sieve | None = None
 
-    def read(self, number: int) -> Part:
-        """Read a task to its end, or until stopped."""
+    def read(self, number: int) -> Iterator[Part]:
+        """Read a task to its end, or until stopped; blocks of it that nobody else takes come before the part of the task."""
         task, part = self.plan.tasks[number], Part(number)
         input = self.plan.inputs[task.file]
         if task.end is not None:
             self._read_range(part, input, task)
+        elif isinstance(input.detected.format, LineFormat):
+            yield from self._read_stream_of_lines(part, input)
         else:
             self._read_whole(part, input)
+        yield part
+
+    def read_block(self, block: Block) -> Part:
+        """Read a block of a stream."""
+        part, input = Part(block.task, block.number), self.plan.inputs[self.plan.tasks[block.task].file]
+        self._read_pieces(part, input, iter(block.pieces), first=not block.number, broken=block.broken)
         return part
 
     def partials(self) -> dict[Bin, Partial]:
@@ -107,7 +154,7 @@ class Reader:
     def _read_range(self, part: Part, input: Input, task: Task) -> None:
         assert task.end is not None and input.source.bytes is not None
         digest, newlines = xxh3_128(), NewlineCount()
-        limit = input.source.bytes if self.plan.apart else None
+        limit = input.source.bytes if self.plan.is_bounded else None
 
         def digested(block: bytes) -> None:
             digest.update(block)
@@ -140,49 +187,69 @@ class Reader:
         part.read = newlines.newlines + part.ends_open
         part.leaves.append(digest.digest())
 
-    def _read_whole(self, part: Part, input: Input) -> None:
+    def _read_stream_of_lines(self, part: Part, input: Input) -> Iterator[Part]:
+        newlines = NewlineCount()
         with _opened(input, part, self.told, self.stopped) as stream:
-            if isinstance(input.detected.format, LineFormat):
-                newlines = NewlineCount()
-                cut = pieces(stream.read, newlines.see)
-                self._read_pieces(part, input, cut, first=True, damage=lambda: damage_of(stream))
-                part.read = newlines.newlines + newlines.ends_open
-            else:
-                for chunk in input.detected.format.read_stream(stream, input.reading):
-                    self._take(part, input, chunk)
-                    part.read += chunk.lines.read
-                    if self.stopped():
-                        part.whole = False
-                        break
+            for held in _blocks(pieces(stream.read, newlines.see)):
+                block = Block(part.task, part.blocks, held, damage_of(stream) if held[-1].last else None)
+                part.blocks += 1
+                if not self.hand_over(block):
+                    yield self.read_block(block)
+                if self.stopped():
+                    part.whole = False
+                    break
+            part.damage = damage_of(stream)
+        part.read = newlines.newlines + newlines.ends_open
+
+    def _read_whole(self, part: Part, input: Input) -> None:
+        format = input.detected.format
+        assert isinstance(format, StreamFormat)
+        with _opened(input, part, self.told, self.stopped) as stream:
+            sieve = Sieve(self.plan.repeated, (part.task, part.block))
+            for chunk in format.read_stream(stream, input.reading):
+                self._take(part, input, sieve.records(chunk) if self.plan.repeated else chunk)
+                part.read += chunk.lines.read
+                if self.stopped():
+                    part.whole = False
+                    break
             part.damage = damage_of(stream) or part.damage
 
-    def _read_pieces(
-        self, part: Part, input: Input, cut: Iterator[Piece], *, first: bool, damage: Callable[[], Damage | None] = lambda: None
-    ) -> None:
-        format = input.detected.format
-        assert isinstance(format, LineFormat)
+    def _read_pieces(self, part: Part, input: Input, cut: Iterator[Piece], *, first: bool, broken: Damage | None = None) -> None:
         for piece in cut:
             data = piece.data
             if first and data.startswith(BOM):
                 data = data[len(BOM) :]
                 part.notes.append("starts with a byte order mark")
             first = False
-            broken = damage() if piece.last else None
             if piece.too_long:
                 detail = f"the line is longer than {LONGEST_LINE >> 20} MiB"
                 self._take(part, input, _one_fault(Fault(1, "line_too_long", detail, data)))
             elif data or piece.last:
-                chunk = format.read_lines(data, input.reading, piece.last)
-                cut_off = broken is not None and "truncated_tail" in chunk.lines.rejected
+                chunk = self._read_lines(part, input, data, piece.last)
+                cut_off = piece.last and broken is not None and "truncated_tail" in chunk.lines.rejected
                 chunk = _one_fault(_broken_off(broken, data)) if broken and cut_off else chunk
                 if piece.last:
                     part.tail_bytes, part.tail_lines = len(piece.data), chunk.lines
-                self._take(part, input, chunk, tail=piece.last)
+                self._take(part, input, chunk, data, tail=piece.last)
             if self.stopped():
                 part.whole = False
                 return
 
-    def _take(self, part: Part, input: Input, chunk: Chunk, *, tail: bool = False) -> None:
+    def _read_lines(self, part: Part, input: Input, data: bytes, last: bool) -> Chunk:
+        format = input.detected.format
+        assert isinstance(format, LineFormat)
+        if not self.plan.repeated:
+            return format.read_lines(data, input.reading, last)
+        if self._sieve is None or self._sieve.slot != (part.task, part.block):
+            self._sieve = Sieve(self.plan.repeated, (part.task, part.block))
+        return self._sieve.lines(format, input.reading, data, last)
+
+    def _take(self, part: Part, input: Input, chunk: Chunk, lines: bytes | None = None, *, tail: bool = False) -> None:
+        if self.plan.keyed:
+            keys, unknown = keys_of(chunk, lines)
+            part.keys.append(keys)
+            part.unknown += unknown
+            return
         if chunk.faults:
             self._keep_faults(part, part.owned, chunk.faults)
         part.lines += replace(chunk.lines, read=0)
@@ -203,8 +270,20 @@ class Reader:
                 seen[fault.reason] += 1
                 part.faults.append(fault)
         if self.plan.spool is not None:
-            part.spool = part.spool or str(self.plan.spool / f"{part.task}.faults")
+            part.spool = part.spool or str(self.plan.spool / f"{part.task}.{part.block}.faults")
             _spool(Path(part.spool), placed)
+
+
+def _blocks(cut: Iterator[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """Pieces gathered into blocks, wherever the stream is read the same."""
+    held = list[Piece]()
+    for piece in cut:
+        held.append(piece)
+        if len(held) == _PIECES_OF_BLOCK:
+            yield tuple(held)
+            held = []
+    if held:
+        yield tuple(held)
 
 
 def _skip(read: Callable[[int], bytes], count: int, see: Callable[[bytes], None]) -> None:

@@ -58,7 +58,8 @@ class Reading:
 
     ``by``: the columns of a group, in order. ``fields``: mapped columns. ``from_name``: patterns on the file's name.
     ``const``: one text for every request, by column. ``not_error``: error or status values that are successes all the same.
-    ``require``: columns every request must tell. ``format``: the only format to try. ``file``: the file it is the reading of.
+    ``require``: columns every request must tell. ``format``: the only format to try. ``dedupe``: exact duplicates are to be told apart.
+    ``file``: the file it is the reading of.
     """
 
     by: tuple[str, ...] = DEFAULT_BY
@@ -70,6 +71,7 @@ class Reading:
     seen_from: SeenFrom | None = None
     sampling: float = 1.0
     format: str | None = None
+    dedupe: bool = False
     file: str | None = None
 
     @property
@@ -124,6 +126,7 @@ def reading(
     seen_from: SeenFrom | None = None,
     sampling: float = 1.0,
     format: str | None = None,
+    dedupe: bool = False,
 ) -> Reading:
     """A reading from the strings of the command line; raises ``EdgeroiError`` naming the option and the nearest known word."""
     fields: dict[str, Field] = {}
@@ -151,6 +154,7 @@ def reading(
         vantage(seen_from),
         share(sampling),
         format,
+        dedupe,
     )
 
 

@@ -39,6 +39,7 @@ from edgeroi.workload import (
     sum_of,
 )
 
+NAME = "saved-profile"
 VERSION = 2
 _MAGIC = b"edgeroi-profile "
 _HISTOGRAMS = ("latency", "ttft", "network", "served", "ttft_served", "failure")
@@ -126,7 +127,7 @@ def _told_histogram(histogram: LatencyHistogram) -> list[Any]:
 class Saved:
     """A saved profile; see the module."""
 
-    name = "saved-profile"
+    name = NAME
     unit = "as in the logs it was made from, kept in ns"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
