@@ -29,6 +29,13 @@ class Vantage(StrEnum):
     server = "server"
 
 
+class Engine(StrEnum):
+    """Where logs are read."""
+
+    local = "local"
+    spark = "spark"
+
+
 OUTPUT_PANEL = "Output"
 READING_PANEL = "Reading logs"
 

@@ -47,6 +47,14 @@ def profile(
             rich_help_panel=options.READING_PANEL,
         ),
     ] = False,
+    engine: Annotated[
+        options.Engine,
+        typer.Option("--engine", help="Where the logs are read: by processes here, or on Spark.", rich_help_panel=options.READING_PANEL),
+    ] = options.Engine.local,
+    master: Annotated[
+        str | None,
+        typer.Option("--master", metavar="URL", help="The Spark cluster: spark://HOST:7077.", rich_help_panel=options.READING_PANEL),
+    ] = None,
     form: options.FormatOption = options.ReportFormat.table,
     output: options.OutputOption = None,
 ) -> None:
@@ -80,6 +88,8 @@ def profile(
         rejects,
         jobs,
         dedupe,
+        engine,
+        master,
     )
     found, interruption = said.read_partly(keep=target is not None, grow=update if update and update.exists() else None)
     unsaved = _unsaved(found, target, interruption)

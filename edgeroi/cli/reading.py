@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from edgeroi.cli.exits import Terminated
 
 if TYPE_CHECKING:
-    from edgeroi.cli.options import Vantage
+    from edgeroi.cli.options import Engine, Vantage
+    from edgeroi.engines.workers import Run
     from edgeroi.logs.reading import Reading
     from edgeroi.request import LineCount
     from edgeroi.workload import Profile
@@ -42,6 +43,8 @@ class LogOptions:
     rejects: Path | None = None
     jobs: int | None = None
     dedupe: bool = False
+    engine: Engine | None = None
+    master: str | None = None
 
     def reading(self) -> Reading:
         """How the logs are to be read, as the command line and the mapping file say; raises ``EdgeroiError``."""
@@ -64,6 +67,18 @@ class LogOptions:
 
         return with_mapping(said, self.mapping)
 
+    def _go(self) -> Callable[[Run], None] | None:
+        """Who reads, where it is not this machine's processes; raises ``EdgeroiError`` for a master that nobody asks."""
+        if self.engine is not None and self.engine.value == "spark":
+            from edgeroi.engines.spark import on_spark
+
+            return on_spark(self.master)
+        if self.master is not None:
+            from edgeroi.errors import EdgeroiError
+
+            raise EdgeroiError("only Spark has a master", key="--master", fix="add --engine spark")
+        return None
+
     def read(self) -> Profile:
         """The profile of the logs; an interruption ends the run."""
         profile, interruption = self.read_partly()
@@ -80,7 +95,9 @@ class LogOptions:
         from edgeroi.engines.local import read_logs
 
         with progress("reading") as at, _terminated_like_interrupted() as terminated, _as_it_came(terminated):
-            profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects, keep=keep, grow=grow)
+            profile = read_logs(
+                self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects, keep=keep, grow=grow, go=self._go()
+            )
         if terminated:
             return profile, Terminated()
         return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None

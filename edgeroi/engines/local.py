@@ -40,13 +40,15 @@ def read_logs(
     rejects_to: Path | None = None,
     keep: bool = False,
     grow: Path | None = None,
+    go: Callable[[Run], None] | None = None,
 ) -> Profile:
     """Read logs into a profile; every line of every file is accounted for.
 
     ``jobs``: processes, by default as many as there are processors to use. ``progress(done, total)`` is told bytes.
     ``rejects_to``: where every rejected line goes, as JSON lines. Interrupted, it returns what was read, and notes say so.
     ``keep``: keep the logs apart, so that the profile can be saved and grow. ``grow``: a profile saved so, of which only what is
-    new is read. Raises ``EdgeroiError`` for a named file that is no log, a source that is not there, a file reached twice.
+    new is read. ``go``: who reads instead of processes here, such as a cluster.
+    Raises ``EdgeroiError`` for a named file that is no log, a source that is not there, a file reached twice.
     """
     saved = grown_from(grow, reading) if grow else None
     inputs, notes = inputs_of(expand(sources, besides=grow), reading)
@@ -58,19 +60,20 @@ def read_logs(
         spool = Path(folder) if rejects_to else None
         plan = Plan(inputs, tasks_of(inputs), reading, spool, apart=keep or earlier is not None)
         processes = _processes(jobs, plan)
+        read = go or (lambda run: run.go(processes))
         at = progress or (lambda done, total: None)
         if reading.dedupe:
-            plan, told = _compared(plan, processes, at, interrupted)
+            plan, told = _compared(plan, read, at, interrupted)
             notes += told
         run = Run(plan, _second_half(at) if reading.dedupe else at, interrupted)
-        run.go(processes)
+        read(run)
         rejects = rejects_of(run, rejects_to)
         if earlier is not None:
             notes.append(_told_new(run, earlier))
         return profile_of(run, rejects, notes, earlier)
 
 
-def _compared(plan: Plan, processes: int, at: Progress, interrupted: Callable[[], bool]) -> tuple[Plan, list[str]]:
+def _compared(plan: Plan, read: Callable[[Run], None], at: Progress, interrupted: Callable[[], bool]) -> tuple[Plan, list[str]]:
     """The plan with the copies that a first pass over the logs found, and notes on what cannot be compared.
 
     Raises ``KeyboardInterrupt`` where it is interrupted: nothing is counted yet.
@@ -79,7 +82,7 @@ def _compared(plan: Plan, processes: int, at: Progress, interrupted: Callable[[]
     if once_only is not None:
         raise EdgeroiError("is read once, and finding duplicates takes two passes", place=Place(once_only), fix="save it to a file first")
     first = Run(replace(plan, keyed=True, spool=None), lambda done, total: at(done, 2 * total), interrupted)
-    first.go(processes)
+    read(first)
     if interrupted():
         raise KeyboardInterrupt
     found = repeated({slot: b"".join(part.keys) for slot, part in first.parts.items()})

@@ -208,8 +208,9 @@ def rejects_of(run: Run, path: Path | None) -> Kept:
             before = growth.lines.read if growth else 0
             for part in _contiguous(run, place):
                 kept.keep(input.source.path, before, part.faults)
-                if file is not None and part.spool:
-                    file.writelines(reject_line(input.source.path, before + fault.line, fault) for fault in spooled(Path(part.spool)))
+                if file is not None:
+                    faults = spooled(Path(part.spool)) if part.spool else part.faults
+                    file.writelines(reject_line(input.source.path, before + fault.line, fault) for fault in faults)
                 before += part.owned
     return kept
 

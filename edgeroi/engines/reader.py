@@ -37,6 +37,7 @@ class Plan:
     """What all who read need to know: the tasks, how they are read, and where all rejects are left (``spool``).
 
     ``apart``: requests are counted file by file, and of an unfinished last line apart from the others, so that a saved profile can grow.
+    ``all_faults``: every reject is told, not the first few, where there is no folder in common to leave them in.
     ``keyed``: nothing is counted, only the key of each request is told. ``repeated``: the keys of those that are to count once.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     spool: Path | None = None
     apart: bool = False
     keyed: bool = False
+    all_faults: bool = False
     repeated: Repeated = field(default_factory=dict)
 
     @property
@@ -266,7 +268,7 @@ class Reader:
         placed = [replace(fault, line=before + fault.line) for fault in faults]
         seen = {reason: sum(fault.reason == reason for fault in part.faults) for reason in {fault.reason for fault in placed}}
         for fault in placed:
-            if seen[fault.reason] < KEPT_OF_REASON:
+            if self.plan.all_faults or seen[fault.reason] < KEPT_OF_REASON:
                 seen[fault.reason] += 1
                 part.faults.append(fault)
         if self.plan.spool is not None:
