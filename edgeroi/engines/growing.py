@@ -19,6 +19,7 @@ from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.format import HEAD_BYTES
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.saved import SavedProfile, read_saved
+from edgeroi.logs.sources import opened_file
 from edgeroi.workload import FileAccount, Growth, Partial, SeenFrom
 
 
@@ -125,7 +126,7 @@ def _last_leaf(input: Input, size: int) -> bytes:
     """The digest of the last range of the first ``size`` bytes of the file."""
     start = (size - 1) // cutting.RANGE_BYTES * cutting.RANGE_BYTES
     digest = xxh3_128()
-    with Path(input.source.path).open("rb", buffering=0) as file:
+    with opened_file(input.source) as file:
         file.seek(start)
         left = size - start
         while left and (block := file.read(min(left, 1 << 20))):

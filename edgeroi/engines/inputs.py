@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from xxhash import xxh3_128
 
@@ -15,7 +15,7 @@ from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.format import HEAD_BYTES, Detected, Head, LineFormat, NoLog, candidates, detect
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.saved import NAME as SAVED
-from edgeroi.logs.sources import Source
+from edgeroi.logs.sources import Source, opened_file
 from edgeroi.logs.stream import compression_of, opened, plain_name
 from edgeroi.workload import FileAccount
 
@@ -100,7 +100,7 @@ def _input(source: Source, reading: Reading) -> Input:
         head = replace(head, whole=head.whole and len(first) <= HEAD_BYTES)
         return _as_detected(source, reading, head, compression_of(first) is not None, first)
     try:
-        with Path(source.path).open("rb") as raw:
+        with opened_file(source) as raw:
             first = raw.read(4)
             raw.seek(0)
             head = _head(opened(raw, first), source)
@@ -132,7 +132,7 @@ def once_only(source: Source) -> BinaryIO:
     if source.is_stdin:
         return sys.stdin.buffer
     if source.path not in _PIPES:
-        _PIPES[source.path] = Path(source.path).open("rb")  # noqa: SIM115  # read later, once
+        _PIPES[source.path] = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, opened_file(source))))  # read later, once
     return _PIPES[source.path]
 
 
@@ -147,7 +147,7 @@ def let_go(source: Source) -> None:
 
 def first_bytes(source: Source) -> bytes:
     """The first bytes of a file, decompressed."""
-    with Path(source.path).open("rb") as raw:
+    with opened_file(source) as raw:
         first = raw.read(4)
         raw.seek(0)
         return _head(opened(raw, first), source).data

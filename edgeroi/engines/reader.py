@@ -24,6 +24,7 @@ from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading, constant_number
 from edgeroi.logs.rejects import KEPT_OF_REASON
+from edgeroi.logs.sources import opened_file
 from edgeroi.logs.stream import Damage, Prefixed, damage_of, opened
 from edgeroi.request import COLUMNS, Batch, Labels, LineCount
 from edgeroi.workload import FileAccount, Partial, SeenFrom
@@ -167,7 +168,7 @@ class Reader:
             digested(block)
             newlines.see(block)
 
-        with Path(input.source.path).open("rb", buffering=0) as file:
+        with opened_file(input.source) as file:
 
             def read(most: int) -> bytes:
                 # A log that grows while it is read and is to grow on is read up to the size it was met with.
@@ -328,7 +329,7 @@ def _opened(input: Input, part: Part, told: Callable[[int], None], stopped: Call
             let_go(source)
         part.bytes, part.leaves = seen.bytes, seen.leaves()
         return
-    with Path(source.path).open("rb") as raw:
+    with opened_file(source) as raw:
         first = raw.read(4)
         raw.seek(0)
         seen = Seen(raw, told, seekable=not input.compressed)
