@@ -8,6 +8,7 @@ process and its children. The answers are compared before a time is believed.
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib.metadata
 import json
 import os
@@ -19,16 +20,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import contenders  # noqa: E402  beside this script
 import generate  # noqa: E402  beside this script
+
+from edgeroi import compiled  # noqa: E402  after the scripts beside this one
 
 EDGEROI = Path(sys.executable).with_name("edgeroi")
 MARKS = ("<!-- results -->", "<!-- /results -->")
@@ -54,10 +58,23 @@ class Contender:
     command: list[str]
     seconds: list[float] = field(default_factory=list)
     peak: Peak = field(default_factory=Peak)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it prints edgeroi's document, and accounts for every line."""
+        return self.command[0] == str(EDGEROI)
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
+
+
+def bytecode_as_installed() -> None:
+    """Compile the package's modules, as pip does with what it installs: an editable install leaves that to the first run."""
+    import edgeroi
+
+    compileall.compile_dir(Path(edgeroi.__file__).parent, quiet=1)
 
 
 def profile_command(file: Path) -> list[str]:
@@ -65,8 +82,11 @@ def profile_command(file: Path) -> list[str]:
 
 
 def line_up(file: Path) -> list[Contender]:
+    """Ours as it is installed here, ours without the part in C, and the others."""
+    ours, without = Contender("edgeroi", profile_command(file)), Contender("edgeroi without the part in C", profile_command(file))
+    without.environment[compiled.SWITCH] = "0"
     others = [Contender(name, [sys.executable, str(HERE / "contenders.py"), name, str(file)]) for name in contenders.CONTENDERS]
-    return [Contender("edgeroi", profile_command(file)), *others]
+    return [ours, without, *others]
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------------
@@ -100,12 +120,12 @@ def watch(pid: int, peak: Peak, ended: threading.Event) -> None:
         peak.private = max(peak.private, sum(private for _, private in sizes))
 
 
-def run(command: Sequence[str], peak: Peak | None = None) -> tuple[float, str]:
+def run(command: Sequence[str], peak: Peak | None = None, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[float, str]:
     """Seconds from start to end, and the output; the peak is filled where one is wanted."""
     ended = threading.Event()
     with tempfile.TemporaryFile("w+") as output:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, cwd=HERE.parent)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, cwd=HERE.parent, env={**os.environ, **environment})
         watcher = threading.Thread(target=watch, args=(process.pid, peak, ended)) if peak else None
         if watcher:
             watcher.start()
@@ -163,15 +183,15 @@ def race(file: Path, runs: int) -> list[Contender]:
     racers = line_up(file)
     answers = {}
     for racer in racers:
-        _, output = run(racer.command, racer.peak)
-        answers[racer.name] = answers_of_edgeroi(output) if racer.name == "edgeroi" else answers_of_other(output)
+        _, output = run(racer.command, racer.peak, racer.environment)
+        answers[racer.name] = answers_of_edgeroi(output) if racer.is_ours else answers_of_other(output)
     for name, answer in answers.items():
         if wrong := differences(answers["edgeroi"], answer):
             sys.exit(f"edgeroi and {name} disagree:\n" + "\n".join(wrong[:10]))
     for turn in range(runs):
         first = turn % len(racers)
         for racer in racers[first:] + racers[:first]:
-            racer.seconds.append(run(racer.command)[0])
+            racer.seconds.append(run(racer.command, environment=racer.environment)[0])
     return racers
 
 
@@ -185,7 +205,7 @@ def table(racers: list[Contender], size: float, n: int, runs: int) -> list[str]:
     ]
     return head + [
         f"| {r.name} | {r.median:.2f} ({min(r.seconds):.2f} to {max(r.seconds):.2f}) | {ours / r.median:.2f} x |"
-        f" {r.peak.total:.0f} | {r.peak.private:.0f} | {'every line' if r is racers[0] else 'none'} |"
+        f" {r.peak.total:.0f} | {r.peak.private:.0f} | {'every line' if r.is_ours else 'none'} |"
         for r in racers
     ]
 
@@ -238,6 +258,9 @@ def main() -> None:
     parser.add_argument("--scenario", type=Path, default=Path("scenarios/article-embedding.yaml"), help="one without logs")
     parser.add_argument("--write", action="store_true", help="put the results into benchmarks/README.md")
     args = parser.parse_args()
+    if compiled.part is None:
+        sys.exit("the part in C was not built here: install a C compiler, then pip install -e '.[bench]' again")
+    bytecode_as_installed()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="edgeroi-bench-"))
     report = [setting(), ""]
     try:

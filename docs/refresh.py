@@ -1,4 +1,6 @@
-"""Brings the README up to date: ``python docs/refresh.py`` runs every console block again, writes what it printed, and draws the pictures.
+"""Brings README and docs up to date: ``python docs/refresh.py`` runs every console block again, writes what it printed, draws the pictures.
+
+``docs/formats.md`` is what ``edgeroi formats --format markdown`` prints, below its heading.
 
 Where a block leaves lines out (a line ``...``), each stretch it shows is found again by its first line and stays as long as it is.
 Look at the difference before you commit it: it is what users will see.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -67,10 +70,28 @@ def refreshed(text: str) -> str:
         return re.sub(r"^```console\n.*?^```$", block, text, flags=re.DOTALL | re.MULTILINE)
 
 
+#: What stands above the table of formats.
+FORMATS_HEADING = """# Log formats
+
+Written by `docs/refresh.py` from the formats themselves; `edgeroi formats NAME` shows where each column comes from.
+The format of a file is found by its content, and exactly one must claim it; `--log-format NAME` says it instead.
+What no log says, rules do: [mapping](mapping.md).
+
+"""
+
+
+def formats_page() -> str:
+    """The table of all formats: what each is counted in, where latency is and in which unit, what it tells and what it cannot."""
+    told = subprocess.run([sys.executable, "-m", "edgeroi", "formats", "--format", "markdown"], capture_output=True, text=True, check=True)
+    table = [line for line in told.stdout.splitlines() if line.startswith("|")]
+    return FORMATS_HEADING + "\n".join(table) + "\n"
+
+
 def main() -> None:
-    """Rewrite README.md and the pictures."""
+    """Rewrite README.md, the table of formats and the pictures."""
     path = ROOT / "README.md"
     path.write_text(refreshed(path.read_text()))
+    (ROOT / "docs" / "formats.md").write_text(formats_page())
     draw = module(ROOT / "docs" / "draw.py")
     for name, command in draw.PICTURES.items():
         (ROOT / "docs" / name).write_text(draw.picture(command))

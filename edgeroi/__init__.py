@@ -6,33 +6,51 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
-            draft                                       a scenario drafted from a log
+            draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
-            lint                                        what is odd in a scenario without being wrong
+            elsewhere                                   what there is besides the two options: the book, regions, signs in a log
+            lint · probefile · selftest                 what is odd in a scenario · probe files read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
-            logs/ · pricebooks/                         log formats · price sources, the catalogue, round trips
-            yamltree                                    YAML as a tree that knows its lines
-    CORE    price_report · profile_report · verdict_report   what prices, profile, compare and check say
+            logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
+            wire                                        one request on a real connection, every phase stamped
+            dialects/                                   wire formats of inference endpoints
+            yamltree · clock · loopback                 YAML as a tree that knows its lines · which day it is · a server that keeps time
+    CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+            evidence_report                             the figures behind the questions
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
+            gain                                        where it comes from, and what speaks against it
+            attribution · remedies · symptoms           model or place · cheaper fixes · signs of trouble in a log
+            regions                                     the users' regions one by one
+            utilisation                                 servers in the books: how busy, inverted or not, what idles
+            assembly                                    policies put together, each part as it serves its own requests
+            tuning                                      the best setting of a policy, with its curve
             economics                                   premium, value, net, low and high, break-evens
+            hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
+            probe_plan                                  what a probe is to do
+            servers                                     paid for busy or not: the load hour by hour, and the wait for one
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
+            policy                                      split, route, fallback, hedge, cascade as algebra on distributions
             latency                                     distributions of ms and their algebra
             cost                                        every dollar with its kind, quantity, rate and source
             prices                                      dated rates, the book
             census                                      requests counted into partial profiles
             workload                                    partial profiles that add up
-            request                                     canonical columns of one call, line accounting
+            aggregate                                   ready quantiles of requests nobody lists
+            trust · pairs                               whether a run was sent on time · differences pair by pair
+            cuts                                        requests told apart by what a rule asks
+            request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
-            stats                                       order statistics, intervals
-            units                                       quantities that carry their units
+            stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
+            units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
             errors                                      what can go wrong, and how it ends
+            compiled                                    the part in C, where it was built; numpy does the same
 
 The Python API is the functions ``profile``, ``compare`` and ``check``; what they return is immutable and has ``to_frame()``.
 """
@@ -129,7 +147,8 @@ def check(
 
 
 def _judged(command: str, scenarios: str | Path | Sequence[str | Path], set: Mapping[str, str] | None, at: date | None) -> Verdicts:
-    from edgeroi.judging import judge_files, today
+    from edgeroi.clock import today
+    from edgeroi.judging import judge_files
 
     paths = [scenarios] if isinstance(scenarios, str | Path) else list(scenarios)
     overrides = tuple(f"{path}={value}" for path, value in (set or {}).items())

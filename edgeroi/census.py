@@ -3,28 +3,34 @@
 A census holds, per group: histograms of latency, of TTFT, of network time and of both without it, of the durations of failures;
 exact integer sums; requests and busy time by UTC hour; and coarse histograms by UTC day and by mix.
 The order of batches and where they are cut do not matter: every cell is an integer sum.
+
+Durations and sums are counted by the part in C where it is there (``compiled.py``), else by numpy; each says of itself how.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeroi import compiled
 from edgeroi.errors import EdgeroiError
 from edgeroi.histogram import Floats, Ints, LatencyHistogram, keys_of_whole
 from edgeroi.request import COLUMNS, NO_INSTANT, Batch, Labels
 from edgeroi.workload import NS_PER_HOUR, SUMMED, Busy, GroupKey, Mix, Partial, Stratum, Sum, Tally
 
-#: Buckets of days and mixes are 16 times coarser: 64 an octave, 1.6 % wide.
-_COARSER_BITS = 4
 _KEY_BITS = 21
+#: Buckets of days and mixes are 16 times coarser: 64 an octave, 1.6 % wide; an hour has one bucket, and it is its busy time.
+_COARSER = {"day": 4, "mix": 4, "ttft_day": 4, "ttft_mix": 4, "hour": _KEY_BITS}
 #: A table of counts larger than this is not worth its memory: sort instead.
 _DENSE_CELLS = 1 << 19
+Bools = NDArray[np.bool_]
+
 #: How many cells may wait before they are added up.
 _PENDING_CELLS = 1 << 18
 _HALF_BITS = 26
@@ -35,7 +41,7 @@ _HOURS_PER_DAY = 24
 #: How many bits of a stratum's code say the hour or day since 1970 (until 2200), or the mix; the rest say the group.
 _HOUR_BITS, _DAY_BITS, _MIX_BITS = 21, 17, 9
 #: More groups than this are a mistake in ``by``, and would not fit the memory.
-_MOST_GROUPS = 20_000
+MOST_GROUPS = 20_000
 _QUARTERS = 4
 
 
@@ -95,9 +101,73 @@ class _Strata:
         return _Strata(ids, codes)
 
 
+@dataclass(frozen=True)
+class _Durations:
+    """Those of a column that are known and chosen, in whole nanoseconds, and the bucket of each."""
+
+    chosen: Bools
+    nanoseconds: Floats
+    keys: Ints
+
+    @classmethod
+    def of(cls, durations_ms: Floats, chosen: Bools) -> _Durations:
+        """Durations in ms, NaN where unknown."""
+        chosen = chosen & ~np.isnan(durations_ms)
+        nanoseconds = np.rint(durations_ms[chosen] * _NS_PER_MS) + 0.0
+        return cls(chosen, nanoseconds, keys_of_whole(nanoseconds))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is in the cells, by stratum and bucket, ascending: counts and sums of ns; and each stratum's least and most ns."""
+
+    cells: Ints
+    counts: Ints
+    sums: Ints
+    least: Mapping[int, int]
+    most: Mapping[int, int]
+
+    def totals(self) -> Iterator[tuple[int, int, int]]:
+        """Each cell's stratum, count and sum."""
+        return zip((self.cells >> _KEY_BITS).tolist(), self.counts.tolist(), self.sums.tolist(), strict=True)
+
+    def histograms(self) -> dict[int, LatencyHistogram]:
+        """The histogram of each stratum."""
+        cuts = np.flatnonzero(np.diff(self.cells >> _KEY_BITS, prepend=-1, append=-1)).tolist()
+        strata, keys = (self.cells >> _KEY_BITS)[cuts[:-1]].tolist(), self.cells & ((1 << _KEY_BITS) - 1)
+        return {
+            stratum: LatencyHistogram(keys[at:to], self.counts[at:to], self.sums[at:to], self.least[stratum], self.most[stratum])
+            for stratum, (at, to) in zip(strata, pairwise(cuts), strict=True)
+        }
+
+
+class CompiledCells:
+    """Durations by stratum and bucket, counted by the part in C: a table of all cells that grows with those that are held."""
+
+    def __init__(self, part: Any, coarser_bits: int) -> None:
+        self._cells = part.Cells(coarser_bits)
+
+    @staticmethod
+    def durations(durations_ms: Floats, chosen: Bools) -> Floats:
+        """Those that are chosen; the others are made unknown."""
+        return durations_ms if chosen.all() else np.where(chosen, durations_ms, np.nan)
+
+    def add(self, strata: _Strata, durations_ms: Floats) -> None:
+        """Count these durations."""
+        self._cells.add(strata.codes[strata.ids], durations_ms)
+
+    def held(self) -> Held:
+        """What was counted so far."""
+        cells, counts, sums = (np.frombuffer(column, np.int64) for column in self._cells.held())
+        strata, least, most = (np.frombuffer(column, np.int64).tolist() for column in self._cells.ends())
+        order = np.argsort(cells)
+        extremes = (dict(zip(strata, ends, strict=True)) for ends in (least, most))
+        return Held(cells[order], counts[order], sums[order], *extremes)
+
+
 @dataclass(slots=True)
-class _Cells:
-    """Histograms by stratum, under construction: (stratum, bucket) -> count and sum, and each stratum's extremes."""
+class NumpyCells:
+    """The same by numpy: batch by batch, and the batches added up now and then."""
 
     coarser_bits: int = 0
     pending: list[tuple[Ints, Ints, Ints]] = field(default_factory=list)
@@ -105,16 +175,19 @@ class _Cells:
     least: dict[int, int] = field(default_factory=dict)
     most: dict[int, int] = field(default_factory=dict)
 
-    def add(self, strata: _Strata, nanoseconds: Floats, keys: Ints) -> None:
+    durations = staticmethod(_Durations.of)
+
+    def add(self, strata: _Strata, durations: _Durations) -> None:
         """Count these durations."""
-        if not nanoseconds.size:
+        if not durations.keys.size:
             return
-        ids, cells = _cells(strata, keys >> self.coarser_bits, self.coarser_bits)
+        here, nanoseconds = strata.where(durations.chosen), durations.nanoseconds
+        ids, cells = _cells(here, durations.keys >> self.coarser_bits, self.coarser_bits)
         counts = np.bincount(ids, minlength=cells.size)
         held = np.flatnonzero(counts)
         self.pending.append((cells[held], counts[held], exact_sums(ids, nanoseconds, cells.size)[held]))
         self.waiting += held.size
-        self._extremes(strata, nanoseconds, ids, held, cells)
+        self._extremes(here, nanoseconds, ids, held, cells)
         if self.waiting > _PENDING_CELLS:
             self.settle()
 
@@ -146,22 +219,19 @@ class _Cells:
             added = (cells[order][starts], np.add.reduceat(counts[order], starts), np.add.reduceat(sums[order], starts))
             self.pending, self.waiting = [added], 0
 
-    def histograms(self) -> dict[int, LatencyHistogram]:
-        """The histogram of each stratum."""
+    def held(self) -> Held:
+        """What was counted so far."""
         self.settle()
-        if not self.pending:
-            return {}
-        cells, counts, sums = self.pending[0]
+        cells, counts, sums = self.pending[0] if self.pending else (np.empty(0, np.int64),) * 3
         order = np.argsort(cells, kind="stable")
-        cells, counts, sums = cells[order], counts[order], sums[order]
-        cuts = np.flatnonzero(np.diff(cells >> _KEY_BITS)) + 1
-        parts = zip(*(np.split(column, cuts) for column in (cells, counts, sums)), strict=True)
-        return {int(part[0][0] >> _KEY_BITS): self._histogram(*part) for part in parts}
+        return Held(cells[order], counts[order].astype(np.int64), sums[order], self.least, self.most)
 
-    def _histogram(self, cells: Ints, counts: Ints, sums: Ints) -> LatencyHistogram:
-        stratum = int(cells[0] >> _KEY_BITS)
-        keys = cells & ((1 << _KEY_BITS) - 1)
-        return LatencyHistogram(keys, counts.astype(np.int64), sums, self.least[stratum], self.most[stratum])
+
+Cells = NumpyCells | CompiledCells
+
+
+def _new_cells(coarser_bits: int) -> Cells:
+    return NumpyCells(coarser_bits) if compiled.part is None else CompiledCells(compiled.part, coarser_bits)
 
 
 def _cells(strata: _Strata, keys: Ints, coarser_bits: int) -> tuple[Ints, Ints]:
@@ -188,14 +258,17 @@ _HISTOGRAMS = ("latency", "ttft", "network", "served", "ttft_served", "failure")
 
 
 class Census:
-    """Requests counted by the columns ``by``, grown one batch at a time."""
+    """Requests counted by the columns ``by``, grown one batch at a time.
 
-    def __init__(self, by: tuple[str, ...]) -> None:
+    More than ``most_groups`` are refused; ``None`` where hidden columns, which the format itself keeps few, make the groups.
+    """
+
+    def __init__(self, by: tuple[str, ...], most_groups: int | None = MOST_GROUPS) -> None:
         self.by = by
+        self._most_groups = most_groups
         self._groups: dict[GroupKey, int] = {}
-        self._cells: dict[str, _Cells] = {}
+        self._cells: dict[str, Cells] = {}
         self._counts: dict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
-        self._hours: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
         self._span: dict[int, tuple[int, int]] = {}
 
     def add(self, batch: Batch) -> None:
@@ -211,8 +284,9 @@ class Census:
 
     def partial(self) -> Partial:
         """What was counted so far."""
-        histograms = {kind: cells.histograms() for kind, cells in self._cells.items()}
-        hours = _by_group({code: Busy(*told) for code, told in self._hours.items()}, _HOUR_BITS)
+        held = {kind: cells.held() for kind, cells in self._cells.items()}
+        hours = _by_group({code: Busy(n, ns) for code, n, ns in held.pop("hour").totals()} if "hour" in held else {}, _HOUR_BITS)
+        histograms = {kind: cells.histograms() for kind, cells in held.items()}
         days = _strata_by_group(histograms.get("day", {}), histograms.get("ttft_day", {}), _DAY_BITS)
         mixes = _strata_by_group(histograms.get("mix", {}), histograms.get("ttft_mix", {}), _MIX_BITS)
         tallies = {key: self._tally(group, histograms, hours, days, mixes) for key, group in self._groups.items()}
@@ -255,64 +329,49 @@ class Census:
             ids = _Strata.of(ids).ids if ids.max(initial=0) >= 1 << 40 else ids
         firsts, ids = _firsts(ids)
         keys = [tuple(_name(labels, row) for labels in columns) for row in firsts.tolist()]
-        if len(self._groups) + len(keys) > _MOST_GROUPS:
-            self._refuse_explosion(keys)
+        if self._most_groups is not None and len(self._groups) + len(keys) > self._most_groups:
+            self._refuse_explosion(keys, self._most_groups)
         return _Strata(ids, np.array([self._groups.setdefault(key, len(self._groups)) for key in keys], np.int64))
 
-    def _refuse_explosion(self, keys: list[GroupKey]) -> None:
-        if len(self._groups.keys() | set(keys)) > _MOST_GROUPS:
-            raise EdgeroiError(f"more than {_MOST_GROUPS:,} groups by {', '.join(self.by)}", key="--by", fix="group by fewer columns")
+    def _refuse_explosion(self, keys: list[GroupKey], most: int) -> None:
+        if len(self._groups.keys() | set(keys)) > most:
+            raise EdgeroiError(f"more than {most:,} groups by {', '.join(self.by)}", key="--by", fix="group by fewer columns")
 
-    def _count(self, what: str, groups: _Strata, values: Ints | None = None) -> None:
-        told = np.bincount(groups.ids, minlength=groups.codes.size) if values is None else _big_sums(groups, values)
-        for code, number in zip(groups.codes.tolist(), told if isinstance(told, list) else told.tolist(), strict=True):
+    def _count(self, what: str, groups: _Strata, told: list[int] | None = None) -> None:
+        """Add what is told of each group; by default how many requests it has."""
+        told = np.bincount(groups.ids, minlength=groups.codes.size).tolist() if told is None else told
+        for code, number in zip(groups.codes.tolist(), told, strict=True):
             self._counts[what][code] += number
 
     def _add_durations(self, batch: Batch, groups: _Strata) -> None:
         succeeded = ~batch.failed
         latency, ttft, network = (batch.numbers.get(column) for column in ("latency_ms", "ttft_ms", "network_ms"))
-        periods = _periods(batch)
-        for kind, durations in (("latency", latency), ("ttft", ttft)):
-            self._histogram(kind, durations, succeeded, groups, periods)
-        self._histogram("network", network, succeeded, groups)
-        self._histogram("failure", latency, batch.failed, groups)
+        periods = _periods(batch, groups)
+        self._count_durations(latency, succeeded, {"latency": groups, **periods})
+        self._count_durations(ttft, succeeded, {"ttft": groups, **{f"ttft_{period}": strata for period, strata in periods.items()}})
+        self._count_durations(network, succeeded, {"network": groups})
+        self._count_durations(latency, batch.failed, {"failure": groups})
         for kind, durations in (("served", latency), ("ttft_served", ttft)):
             if durations is not None and network is not None:
-                self._histogram(kind, np.maximum(durations - network, 0.0), succeeded, groups)
+                self._count_durations(np.maximum(durations - network, 0.0), succeeded, {kind: groups})
 
-    def _histogram(
-        self,
-        kind: str,
-        durations_ms: Floats | None,
-        chosen: NDArray[np.bool_],
-        groups: _Strata,
-        periods: tuple[_Strata, _Strata] | None = None,
-    ) -> None:
+    def _count_durations(self, durations_ms: Floats | None, chosen: Bools, strata: Mapping[str, _Strata]) -> None:
+        """Count the chosen durations once in each kind of strata."""
         if durations_ms is None:
             return
-        chosen = chosen & ~np.isnan(durations_ms)
-        nanoseconds = np.rint(durations_ms[chosen] * _NS_PER_MS) + 0.0
-        keys = keys_of_whole(nanoseconds)
-        here = groups.where(chosen)
-        self._cells.setdefault(kind, _Cells()).add(here, nanoseconds, keys)
-        if periods is not None:
-            day, mix = (period.where(chosen) for period in periods)
-            prefix = "" if kind == "latency" else kind + "_"
-            if day.codes.size:
-                self._coarse(prefix + "day").add(here.crossed(day, _DAY_BITS), nanoseconds, keys)
-            self._coarse(prefix + "mix").add(here.crossed(mix, _MIX_BITS), nanoseconds, keys)
-
-    def _coarse(self, kind: str) -> _Cells:
-        return self._cells.setdefault(kind, _Cells(_COARSER_BITS))
+        told: Any = None
+        for kind, each in strata.items():
+            cells = self._cells.setdefault(kind, _new_cells(_COARSER.get(kind, 0)))
+            told = cells.durations(durations_ms, chosen) if told is None else told
+            cells.add(each, told)
 
     def _add_sums(self, batch: Batch, groups: _Strata) -> None:
         for column, unit in {**SUMMED, "streamed": 1, "cold_start": 1}.items():
             numbers = batch.numbers.get(column)
-            if numbers is None:
-                continue
-            told = ~np.isnan(numbers)
-            self._count(column + " n", groups.where(told))
-            self._count(column + " total", groups.where(told), np.rint(numbers[told] * unit).astype(np.int64))
+            if numbers is not None:
+                told, totals = _summed(groups, numbers, unit)
+                self._count(column + " n", groups, told)
+                self._count(column + " total", groups, totals)
 
     def _add_times(self, batch: Batch, groups: _Strata) -> None:
         if batch.instants is None:
@@ -320,17 +379,11 @@ class Census:
         dated = batch.instants != NO_INSTANT
         if not dated.any():
             return
-        here, instants = groups.where(dated), batch.instants[dated]
-        self._add_span(here, instants)
-        latency = batch.numbers.get("latency_ms", np.full(batch.n, np.nan))[dated]
-        busy = np.rint(np.nan_to_num(latency) * _NS_PER_MS)
-        hours = here.crossed(_Strata.of(instants // NS_PER_HOUR), _HOUR_BITS)
-        requests, took = np.bincount(hours.ids, minlength=hours.codes.size), exact_sums(hours.ids, busy, hours.codes.size)
-        held = np.flatnonzero(requests)
-        for code, n, ns in zip(hours.codes[held].tolist(), requests[held].tolist(), took[held].tolist(), strict=True):
-            told = self._hours[code]
-            told[0] += n
-            told[1] += ns
+        self._add_span(groups.where(dated), batch.instants[dated])
+        latency = batch.numbers.get("latency_ms")
+        busy = np.zeros(batch.n) if latency is None else np.nan_to_num(latency)
+        hours = _Strata.of(np.where(dated, batch.instants, 0) // NS_PER_HOUR)
+        self._count_durations(busy, dated, {"hour": groups.crossed(hours, _HOUR_BITS)})
 
     def _add_span(self, groups: _Strata, instants: Ints) -> None:
         least = np.full(groups.codes.size, np.iinfo(np.int64).max)
@@ -343,12 +396,19 @@ class Census:
                 self._span[code] = (min(first, before[0]), max(last, before[1]))
 
 
-def _big_sums(groups: _Strata, values: Ints) -> list[int]:
-    """Sums that may pass 2**63, as Python integers."""
+def _summed(groups: _Strata, numbers: Floats, unit: int) -> tuple[list[int], list[int]]:
+    """Of each group, how many of the numbers are known and their sum in whole units; it may pass 2**63."""
     n = groups.codes.size
-    low = np.bincount(groups.ids, values & ((1 << _HALF_BITS) - 1), n).tolist()
-    high = np.bincount(groups.ids, values >> _HALF_BITS, n).tolist()
-    return [(int(h) << _HALF_BITS) + int(part) for h, part in zip(high, low, strict=True)]
+    if compiled.part is not None:
+        told = np.zeros((3, n), np.int64)
+        compiled.part.sums(groups.ids, numbers, float(unit), told)
+    else:
+        known = ~np.isnan(numbers)
+        ids, values = groups.ids[known], np.rint(numbers[known] * unit).astype(np.int64)
+        halves = (values & ((1 << _HALF_BITS) - 1), values >> _HALF_BITS)
+        told = np.array([np.bincount(ids, minlength=n), *(np.bincount(ids, half, n) for half in halves)]).astype(np.int64)
+    counts, low, high = told.tolist()
+    return counts, [(h << _HALF_BITS) + part for h, part in zip(high, low, strict=True)]
 
 
 def _labels(batch: Batch, column: str) -> Labels:
@@ -381,16 +441,19 @@ def _name(labels: Labels, row: int) -> str | None:
     return None if code < 0 else labels.names[code]
 
 
-def _periods(batch: Batch) -> tuple[_Strata, _Strata]:
-    """The UTC day of each request (days since 1970-01-01, no strata without timestamps), and its mix."""
+def _periods(batch: Batch, groups: _Strata) -> dict[str, _Strata]:
+    """Each group's UTC days (counted from 1 on 1970-01-01, 0 for none; no days without timestamps), and its mixes."""
     tokens = batch.numbers.get("output_tokens")
     bands = np.full(batch.n, -1, np.int64) if tokens is None else token_band(tokens)
     if batch.instants is None:
-        return _Strata(np.empty(batch.n, np.int64), np.empty(0, np.int64)), _Strata.of((bands + 1) * 8)
+        return {"mix": groups.crossed(_Strata.of((bands + 1) * 8), _MIX_BITS)}
     dated = batch.instants != NO_INSTANT
     hours = np.where(dated, batch.instants // NS_PER_HOUR, -_HOURS_PER_DAY)
     quarters = np.where(dated, hours % _HOURS_PER_DAY // (_HOURS_PER_DAY // _QUARTERS), -1)
-    return _Strata.of(hours // _HOURS_PER_DAY + 1), _Strata.of((bands + 1) * 8 + quarters + 1)
+    return {
+        "day": groups.crossed(_Strata.of(hours // _HOURS_PER_DAY + 1), _DAY_BITS),
+        "mix": groups.crossed(_Strata.of((bands + 1) * 8 + quarters + 1), _MIX_BITS),
+    }
 
 
 def _mix(code: int) -> Mix:

@@ -89,13 +89,15 @@ class Capacity:
     """Servers paid for by the hour, busy or not. ``servers`` is the sum over all sites.
 
     ``tokens_per_s`` is what one server does at full load, counted in tokens in and out, or in output tokens alone.
-    Without ``servers`` the fewest that carry the mean load are taken, at least ``sites``.
+    Without ``servers`` the fewest that carry the load are taken, at least ``sites``: that of the fullest hour, which has ``peak`` times
+    the mean rate.
     """
 
     servers: int | None = None
     tokens_per_s: Decimal | None = None
     sites: int = 1
     counts: Literal["total", "output"] = "total"
+    peak: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,13 +329,13 @@ def gpu_usd_per_mtok(usd_hour: Decimal, tokens_per_s: Decimal, busy: Decimal = D
 
 
 def servers_needed(load: Load, capacity: Capacity) -> int:
-    """The fewest servers that carry the mean load, at least one at each site; what is stated wins."""
+    """The fewest servers that carry the load of the fullest hour, at least one at each site; what is stated wins."""
     if capacity.servers is not None:
         return capacity.servers
     per_second = _tokens_per_s(load, capacity)
     if per_second is None or not capacity.tokens_per_s:
         raise Unpriced("how many servers the load needs is unknown", fix="state capacity: servers, or tokens/s and the tokens per request")
-    return max(capacity.sites, int((per_second / capacity.tokens_per_s).to_integral_value(ROUND_CEILING)))
+    return max(capacity.sites, int((per_second * capacity.peak / capacity.tokens_per_s).to_integral_value(ROUND_CEILING)))
 
 
 def _capacity_lines(price: Price, load: Load, capacity: Capacity | None) -> Iterator[CostLine]:

@@ -121,8 +121,7 @@ class Books:
 
     def latency_of(self, option: Option, world: World = _NOWHERE) -> Latency | None:
         """The judged latency; ``None`` where nothing is known of it."""
-        timing = option.timing(self.stakes.judge)
-        return timing.at(world) if timing else None
+        return option.latency(self.stakes.judge, world)
 
     def in_world(self, world: World = _NOWHERE) -> Outcome:
         """What the month comes to in one world."""
@@ -338,8 +337,10 @@ class Books:
         return None
 
     def _net_at_volume(self, requests: float) -> float:
+        likely = self.stakes.traffic.requests
         traffic = replace(self.stakes.traffic, requests=Range.point(requests))
-        return replace(self, stakes=replace(self.stakes, traffic=traffic)).in_world().net
+        world = {likely.name: requests} if likely.name else {}  # what waits for a server hangs on the volume too
+        return replace(self, stakes=replace(self.stakes, traffic=traffic)).in_world(world).net
 
     def _break_even_saving(self) -> float | None:
         """The constant saving on every request at which net is 0.

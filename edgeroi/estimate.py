@@ -11,7 +11,8 @@ from typing import Literal
 
 Basis = Literal["measured", "aggregate", "modelled", "listed", "best_case", "assumed"]
 
-#: Strongest first.
+#: Strongest first. An aggregate is a tool's own quantiles of real requests that it does not list: they cannot be checked, have no
+#: interval and no mix, so it is weaker than measured, and a verdict in favour of an edge never rests on it.
 BASES: tuple[Basis, ...] = ("measured", "aggregate", "listed", "modelled", "best_case", "assumed")
 
 

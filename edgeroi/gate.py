@@ -14,6 +14,7 @@ from typing import Literal
 from edgeroi.cost import Cost, combined, total
 from edgeroi.economics import Books
 from edgeroi.errors import Place
+from edgeroi.option import Tariff
 from edgeroi.prices import Unpriced, concerns
 from edgeroi.spec import GateLimits, Waiver
 from edgeroi.verdict import Case, Decision, deadline_name, dollars, has_value, needs_of, signed
@@ -87,7 +88,7 @@ def _missing(case: Case) -> Iterator[Finding]:
         yield Finding("price-missing", case.workload, level, status, case.missing_price, place=case.place)
     if case.volume_unknown:
         yield Finding("data-missing", case.workload, level, status, case.volume_unknown, place=case.place)
-    elif has_value(case) and case.books.saved is None:
+    elif has_value(case) and case.books.saved is None and not case.books.candidate.overload:
         why = case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
         yield Finding("data-missing", case.workload, level, status, why, place=case.place)
     elif has_value(case) and case.doubts:
@@ -108,6 +109,8 @@ def _needs(decision: Decision, gate: Gate) -> Iterator[Finding]:
     """Every stated need of the option the workload runs on."""
     case = decision.case
     assert case.runs_on is not None
+    if overload := case.options[case.runs_on].overload:
+        yield Finding("needs", case.workload, "error", "fail", overload, place=case.place)
     for need, met in needs_of(case, case.options[case.runs_on]).items():
         status: Status = {"meets": "pass", "misses": "fail", "unknown": "undecided"}[met]  # type: ignore[assignment]
         said = {"meets": "meets", "misses": "misses", "unknown": "is not known to meet"}[met]
@@ -172,8 +175,9 @@ def _baseline_usd(books: Books) -> float:
 
 
 def _stale(case: Case, today: date) -> Iterator[Finding]:
-    for option in (case.books.baseline, case.books.candidate):
-        if option.tariff is None:
+    sides = {part.name: part for side in (case.books.baseline, case.books.candidate) for part in (side.parts or (side,))}
+    for option in sides.values():
+        if not isinstance(option.tariff, Tariff):
             continue
         for concern in concerns(option.tariff.price, today):
             if concern.rule == "stale-price":

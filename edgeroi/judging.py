@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeroi.casefile import Casefile, ReadLog, Sources, gather
+from edgeroi.cuts import Cut
 from edgeroi.errors import EdgeroiError, InternalFault, Place
 from edgeroi.gate import Finding, Gate, findings_of, outcome, sum_findings
 from edgeroi.option import family
@@ -61,11 +62,6 @@ def judge(
         explain,
         () if len(days) == 1 else (f"prices of several days: {', '.join(map(str, sorted(days)))}",),
     )
-
-
-def today() -> date:
-    """The day, in UTC: the only clock here."""
-    return datetime.now(UTC).date()
 
 
 def loaded(
@@ -177,25 +173,29 @@ def with_limits(scenario: Scenario, on_undecided: str | None) -> Scenario:
     return replace(scenario, check=replace(scenario.check, on_undecided=on_undecided))  # type: ignore[arg-type]
 
 
-def read_log(log: LogRef, by: tuple[str, ...]) -> Profile:
-    """The log a scenario names, grouped by these columns. A log that is damaged or mostly rejected is an error: no verdict rests on it."""
+def read_log(log: LogRef, by: tuple[str, ...], cuts: tuple[Cut, ...] = ()) -> Profile:
+    """The log a scenario names, grouped by these columns and by what the cuts tell apart.
+
+    A log that is damaged or mostly rejected is an error: no verdict rests on it.
+    """
     from edgeroi.engines.local import read_logs
 
-    profile = read_logs(log.files, _reading(log, by))
+    profile = read_logs(log.files, _reading(log, by, cuts))
     refuse_unsound(profile, log.place)
     return profile
 
 
-def _reading(log: LogRef, by: tuple[str, ...]) -> Reading:
+def _reading(log: LogRef, by: tuple[str, ...], cuts: tuple[Cut, ...]) -> Reading:
     from edgeroi.logs.mapping import reading_of
 
-    return reading_of(
+    reading = reading_of(
         log.mapping,
         by=by,
         map=tuple(f"{column}={path}" for column, path in log.columns.items()),
         const=tuple(f"{column}={value}" for column, value in log.constants.items()),
         not_error=log.not_error,
     )
+    return replace(reading, by=(*reading.by, *(cut.column for cut in cuts)), cuts=cuts)
 
 
 def refuse_unsound(profile: Profile, place: Place | None = None) -> None:

@@ -61,7 +61,24 @@ class Latency:
     @classmethod
     def constant(cls, ms: float, failure_ratio: float = 0.0, basis: Basis = "assumed", notes: tuple[str, ...] = ()) -> Latency:
         """Every success takes the same time."""
-        return _of_atoms(np.array([ms]), np.ones(1), failure_ratio=failure_ratio, basis=basis, notes=notes)
+        return Latency.from_atoms(np.array([ms]), np.ones(1), failure_ratio=failure_ratio, basis=basis, notes=notes)
+
+    @classmethod
+    def from_atoms(
+        cls,
+        values_ms: Floats,
+        weights: Floats,
+        *,
+        failure_ratio: float = 0.0,
+        n: int | None = None,
+        basis: Basis = "assumed",
+        notes: tuple[str, ...] = (),
+    ) -> Latency:
+        """The distribution of atoms in any order: equal values are joined, weights scaled to sum to 1."""
+        distinct, places = np.unique(np.asarray(values_ms, np.float64), return_inverse=True)
+        joined = np.bincount(places, weights=weights, minlength=distinct.size)
+        held = joined > 0
+        return cls(distinct[held], joined[held] / joined.sum(), failure_ratio, n, basis, notes)
 
     @classmethod
     def of(cls, sample: LatencyHistogram, failure_ratio: float, basis: Basis = "measured", notes: tuple[str, ...] = ()) -> Latency:
@@ -71,7 +88,7 @@ class Latency:
         """
         if not sample.n:
             raise NoAnswer("no successful request tells this latency", fix="give a log with successes, or state the latency")
-        return _of_atoms(*_exact_ends(sample), failure_ratio=failure_ratio, n=sample.n, basis=basis, notes=notes)
+        return Latency.from_atoms(*_exact_ends(sample), failure_ratio=failure_ratio, n=sample.n, basis=basis, notes=notes)
 
     @classmethod
     def from_quantiles(
@@ -120,14 +137,14 @@ class Latency:
         """The distribution over all requests, a failure counted as a success that took ``ms``."""
         values = np.append(self.values_ms, ms)
         weights = np.append(self.weights * (1 - self.failure_ratio), self.failure_ratio)
-        return _of_atoms(values, weights, n=self.n, basis=self.basis, notes=self.notes)
+        return Latency.from_atoms(values, weights, n=self.n, basis=self.basis, notes=self.notes)
 
     def on(self, basis: Basis, *notes: str) -> Latency:
         """The same distribution under another basis, with further notes."""
         return replace(self, basis=basis, notes=(*self.notes, *notes))
 
     def _mapped(self, values_ms: Floats) -> Latency:
-        return _of_atoms(values_ms, self.weights, failure_ratio=self.failure_ratio, n=self.n, basis=self.basis, notes=self.notes)
+        return Latency.from_atoms(values_ms, self.weights, failure_ratio=self.failure_ratio, n=self.n, basis=self.basis, notes=self.notes)
 
     # ---- queries ----
 
@@ -138,8 +155,8 @@ class Latency:
 
     @property
     def cumulative(self) -> Floats:
-        """P(L <= value) for each value; the last is exactly 1."""
-        sums = np.cumsum(self.weights)
+        """P(L <= value) for each value, never more than 1; the last is exactly 1."""
+        sums = np.minimum(np.cumsum(self.weights), 1.0)
         sums[-1] = 1.0
         return sums
 
@@ -206,7 +223,51 @@ def mixture(parts: Sequence[tuple[float, Latency]], notes: tuple[str, ...] = ())
     told = [int(part.n / share) for share, part in parts if part.n is not None]
     said = tuple(dict.fromkeys(note for _, part in parts for note in part.notes))
     basis = weakest(*(part.basis for _, part in parts))
-    return _of_atoms(values, weights, failure_ratio=failing, n=min(told, default=None), basis=basis, notes=(*said, *notes))
+    return Latency.from_atoms(values, weights, failure_ratio=failing, n=min(told, default=None), basis=basis, notes=(*said, *notes))
+
+
+#: Sums are formed of at most so many pairs of atoms: both sides are thrown together in buckets of ln ms, this wide or a multiple of it.
+_MOST_PAIRS, _SUMMED_WIDTH, _SUM_WIDTH = 100_000, 0.003, 0.001
+
+
+def independent_sum(one: Latency, two: Latency) -> Latency:
+    """One after the other, independent of each other: the mean is exact, quantiles are within 0.3 %; either's failure fails the whole.
+
+    What ``two`` does not delay at all keeps ``one`` as it is; every bucket stands at its mean.
+    """
+    instant = two.values_ms[0] == 0
+    values, weights = _paired(one, two)
+    if instant:
+        values, weights = np.concatenate((values, one.values_ms)), np.concatenate((weights, one.weights * two.weights[0]))
+    atoms = _bucketed(values, weights, _SUM_WIDTH, 1e-6)
+    failing = 1 - (1 - one.failure_ratio) * (1 - two.failure_ratio)
+    told = [side.n for side in (one, two) if side.n is not None]
+    notes = tuple(dict.fromkeys((*one.notes, *two.notes)))
+    return Latency.from_atoms(*atoms, failure_ratio=failing, n=min(told, default=None), basis=weakest(one.basis, two.basis), notes=notes)
+
+
+def _paired(one: Latency, two: Latency) -> tuple[Floats, Floats]:
+    """The sums of every atom of the one with every atom of the other that is a delay, coarse where they would be too many.
+
+    Buckets are relative to what the sum will be: a wait of 1 ms is not told from one of 1.1 ms before a service of 100.
+    """
+    late = two.values_ms > 0
+    sides = [(one.values_ms, one.weights, two.mean_ms), (two.values_ms[late], two.weights[late], one.mean_ms)]
+    width, atoms = _SUMMED_WIDTH, [side[:2] for side in sides]
+    while atoms[0][0].size * atoms[1][0].size > _MOST_PAIRS:
+        atoms = [_bucketed(values, weights, width, max(other, 1e-6)) for values, weights, other in sides]
+        width *= 2
+    (values, weights), (more, held) = atoms
+    return np.add.outer(values, more).ravel(), np.multiply.outer(weights, held).ravel()
+
+
+def _bucketed(values: Floats, weights: Floats, width: float, offset_ms: float) -> tuple[Floats, Floats]:
+    """Atoms thrown together in buckets ``width`` wide in ln(ms + offset), each at its mean."""
+    places = np.floor(np.log(values + offset_ms) / width).astype(np.int64)
+    places -= places.min()
+    held, sums = (np.bincount(places, each).astype(np.float64) for each in (weights, weights * values))
+    there = held > 0
+    return sums[there] / held[there], held[there]
 
 
 def comonotone(one: Latency, two: Latency) -> tuple[Floats, Floats, Floats]:
@@ -219,22 +280,6 @@ def comonotone(one: Latency, two: Latency) -> tuple[Floats, Floats, Floats]:
     middles = edges - weights / 2
     one_ms, two_ms = (part.values_ms[np.searchsorted(part.cumulative, middles)] for part in (one, two))
     return weights, one_ms, two_ms
-
-
-def _of_atoms(
-    values: Floats,
-    weights: Floats,
-    *,
-    failure_ratio: float = 0.0,
-    n: int | None = None,
-    basis: Basis = "assumed",
-    notes: tuple[str, ...] = (),
-) -> Latency:
-    """The distribution of atoms in any order: equal values are joined, weights scaled to sum to 1."""
-    distinct, places = np.unique(np.asarray(values, np.float64), return_inverse=True)
-    joined = np.bincount(places, weights=weights, minlength=distinct.size)
-    held = joined > 0
-    return Latency(distinct[held], joined[held] / joined.sum(), failure_ratio, n, basis, notes)
 
 
 def _exact_ends(sample: LatencyHistogram) -> tuple[Floats, Floats]:
@@ -286,7 +331,7 @@ def _lognormal_pieces(stated: tuple[tuple[float, float], ...]) -> tuple[Floats, 
     means = np.exp(start + slope**2 / 2) * normal_mass(edges[:-1] - slope, edges[1:] - slope) / weights
     inner = np.exp(start[1:-1] + slope[1:-1] * edges[1:-2]), np.exp(start[1:-1] + slope[1:-1] * edges[2:-1])
     means[1:-1] = np.clip(means[1:-1], *inner)  # a mean lies in its cell; rounding must not push it out
-    latency = _of_atoms(means, weights)
+    latency = Latency.from_atoms(means, weights)
     return latency.values_ms, latency.weights
 
 

@@ -17,7 +17,7 @@ from edgeroi.errors import EdgeroiError, Place
 from edgeroi.estimate import Range
 from edgeroi.geography import distance_km, floor_ms
 from edgeroi.prices import NEURON_TOLERANCE, Concern, Price, PriceBook, concerns, magnitude
-from edgeroi.spec import Fallback, OptionSpec, PriceRef, Scenario, Split, StatedLatency, StatedPrice, WorkloadSpec
+from edgeroi.spec import Fallback, Hedge, OptionSpec, PriceRef, Scenario, Split, StatedLatency, StatedPrice, WorkloadSpec
 
 Level = Literal["error", "warning"]
 HOUR_MS = 3_600_000.0
@@ -179,7 +179,7 @@ def embedding_model(name: str) -> str | None:
 
 def _vectors(scenario: Scenario, option: OptionSpec) -> Iterator[Finding]:
     """Vectors of different models are not comparable: an index filled by one cannot be searched by another."""
-    if not isinstance(option.policy, Split | Fallback):
+    if not isinstance(option.policy, Split | Fallback | Hedge):
         return
     models = {part.name: model for part in scenario.parts(option) if part.model_name and (model := embedding_model(part.model_name))}
     for (one, first), (other, second) in combinations(models.items(), 2):
@@ -248,7 +248,8 @@ def _charges_tokens(option: OptionSpec) -> bool:
 
 def _origin(scenario: Scenario, workload: WorkloadSpec) -> Iterator[Finding]:
     """Calls back to a central store cancel what the edge saves, so that they are asked for and never taken as none."""
-    edges = [option for option in workload.options.values() if option.placement == "edge"]
+    served = {part.name: part for option in workload.options.values() for part in scenario.parts(option)}
+    edges = [option for option in served.values() if option.placement == "edge"]
     if edges and workload.origin_calls is None and any(option.origin_calls is None for option in edges):
         said = "does the edge call a central store on the way? One call costs what the edge saves"
         fix = "state `origin_calls: {count: 0}`, or the count and its `rtt`"
@@ -288,7 +289,7 @@ def rules() -> Mapping[str, str]:
         "one-quantile": "a latency is stated by its median alone",
         "physics": "a round trip is faster than light",
         "unused-option": "no workload uses an option",
-        "mixed-embeddings": "a fallback or split mixes embedding models",
+        "mixed-embeddings": "a fallback, split or hedge mixes embedding models",
         "reason": "a value or deadline lacks why and by",
         "no-volume": "nothing says how many requests there are",
         "no-tokens": "nothing says how many tokens a request has",

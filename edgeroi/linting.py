@@ -25,7 +25,7 @@ _KINDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("scenario", frozenset({"workloads"})),
     ("prices", frozenset({"offers", "sources"})),
     ("policy", frozenset({"rates", "discounts", "materiality", "edge_from", "fail_at", "on_undecided"})),
-    ("mapping", frozenset({"map", "const", "require", "not_error"})),
+    ("mapping", frozenset({"map", "const", "require", "not_error", "rules"})),
     ("scenario", frozenset({"edgeroi", "options"})),
 )
 _TELLING = tuple(sorted(frozenset[str]().union(*(keys for _, keys in _KINDS))))

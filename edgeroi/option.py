@@ -9,14 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 from edgeroi.cost import Capacity, Cost, Discount, Load, Operations, cost_of
 from edgeroi.errors import Place
 from edgeroi.estimate import Basis, Range, World, weakest
-from edgeroi.latency import Latency, mixture
+from edgeroi.latency import Latency, independent_sum, mixture
 from edgeroi.prices import Fee, Price, Rate, decimal_of
-from edgeroi.spec import ColdStart, OptionSpec, OriginCalls, Reason, StatedLatency
+from edgeroi.servers import Servers
+from edgeroi.spec import ColdStart, OriginCalls, Reason, StatedLatency
 
 #: The placements whose spend the gate guards.
 EDGE: tuple[str, ...] = ("edge", "device")
@@ -49,7 +51,8 @@ class Timing:
     """How long one measure (e2e or TTFT) takes: a sample or stated quantiles, and what comes on top of either.
 
     ``sample`` is exact; ``stated`` is built anew in each world. ``leg`` is added where neither holds the user's part of the network.
-    ``network_ms``: the median network part inside the sample, where its log tells it.
+    ``network_ms``: the median network part inside the sample, where its log tells it. ``failing``: how long its failures took.
+    ``servers``: what a request waits for before it is served, where neither sample nor statement holds that wait.
     """
 
     sample: Latency | None = None
@@ -60,10 +63,18 @@ class Timing:
     origin: OriginCalls | None = None
     basis: Basis = "assumed"
     network_ms: float | None = None
+    servers: Servers | None = None
+    failing: Latency | None = None
+
+    def failures_at(self, world: World) -> Latency | None:
+        """How long failures take to show in one world; ``None`` where it was not measured."""
+        return self.leg.before(self.failing, world) if self.leg and self.failing else self.failing
 
     def at(self, world: World) -> Latency:
         """The distribution in one world."""
         served = self.sample if self.sample is not None else self._stated_at(world)
+        if self.servers:
+            served = independent_sum(served, self.servers.wait(world))
         if self.origin:
             served = served.shifted(self.origin.count.at(world) * self.origin.rtt.at(world))
         if self.cold:
@@ -78,10 +89,7 @@ class Timing:
 
     def _stated_at(self, world: World) -> Latency:
         assert self.stated is not None
-        failing = self.errors.at(world) if self.errors else 0.0
-        if self.stated.constant:
-            return Latency.constant(self.stated.constant.at(world), failing, self.basis)
-        return Latency.from_quantiles({p: ms.at(world) for p, ms in self.stated.quantiles}, failing, self.basis)
+        return self.stated.at(world, self.errors.at(world) if self.errors else 0.0, self.basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,30 +161,75 @@ def _with_rate(price: Price, name: str, usd: Decimal) -> Price:
     return replace(price, **changed)
 
 
+class Timed(Protocol):
+    """What an option's timing answers, a policy's too."""
+
+    def at(self, world: World) -> Latency:
+        """The distribution in one world."""
+
+    @property
+    def network_part_ms(self) -> float | None:
+        """What the network takes of a request; ``None`` where it is not known."""
+
+
+class Charging(Protocol):
+    """What an option's tariff answers, a policy's too."""
+
+    @property
+    def hours(self) -> Range | None:
+        """Hours of labour a month."""
+
+    @property
+    def usd_hour(self) -> Range | None:
+        """What an hour of it costs."""
+
+    def cost(self, traffic: Traffic, world: World) -> Cost:
+        """The invoice of a month in one world."""
+
+
+class Graded(Protocol):
+    """What an option's quality answers, a policy's too."""
+
+    @property
+    def likely(self) -> float:
+        """The likely quality."""
+
+    def at(self, world: World) -> float:
+        """The quality in one world."""
+
+
 @dataclass(frozen=True)
 class Option:
     """One way to serve a workload, resolved: prices looked up, logs read.
 
-    ``measured``: whether its latency was measured at this option. ``tariff`` is ``None`` where no price is known, for the reason in
-    ``unpriced``; ``e2e`` and ``ttft`` are ``None`` where nothing is known about them, for the reason in ``unknown_latency``.
+    ``measured``: whether its latency was measured at this option, request by request; an aggregate does not do.
+    ``tariff`` is ``None`` where no price is known, for the reason in ``unpriced``; ``e2e`` and ``ttft`` are ``None`` where nothing is
+    known about them, for the reason in ``unknown_latency``.
+    Of a policy, ``policy`` is its kind and ``parts`` the options it is made of. ``joint``: how e2e and TTFT go together where a log was
+    asked, as (share, e2e, TTFT) of successes with a like TTFT.
+    ``servers``: its dedicated servers under this workload; ``overload``: why they cannot carry it, where they cannot.
     """
 
     name: str
     placement: str
     model: str | None = None
     region: str | None = None
-    tariff: Tariff | None = None
+    tariff: Charging | None = None
     unpriced: str | None = None
-    e2e: Timing | None = None
-    ttft: Timing | None = None
+    e2e: Timed | None = None
+    ttft: Timed | None = None
     unknown_latency: str | None = None
     measured: bool = False
     best_case: bool = False
     assume: Reason | None = None
-    quality: Range | None = None
+    quality: Graded | None = None
     migration: Range | None = None
     origin_calls: OriginCalls | None = None
+    servers: Servers | None = None
+    overload: str | None = None
     policy: str | None = None
+    parts: tuple[Option, ...] = ()
+    joint: tuple[tuple[float, Timing, Timing], ...] = ()
     place: Place | None = None
     notes: tuple[str, ...] = ()
 
@@ -190,9 +243,27 @@ class Option:
         """Whether a verdict in its favour may rest on its latency: it was measured, or somebody assumes it by name."""
         return self.measured or (self.assume is not None and self.assume.given)
 
-    def timing(self, judged: str) -> Timing | None:
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it runs: of a policy, every place one of its parts does, the first asked first."""
+        return tuple(dict.fromkeys(part.placement for part in self.parts)) or (self.placement,)
+
+    def timing(self, judged: str) -> Timed | None:
         """What is known of the judged measure."""
         return self.ttft if judged == "ttft" else self.e2e
+
+    def latency(self, judged: str, world: World) -> Latency | None:
+        """The judged latency in one world; the likely one is kept, since the search for a break-even asks for it at every step."""
+        timing = self.timing(judged)
+        if timing is None or world:
+            return timing.at(world) if timing else None
+        if judged not in self._likely:
+            self._likely[judged] = timing.at(world)
+        return self._likely[judged]
+
+    @cached_property
+    def _likely(self) -> dict[str, Latency]:
+        return {}
 
     def ranges(self) -> tuple[Range, ...]:
         """Every number of the option that was stated with a range."""
@@ -213,15 +284,15 @@ def _ranges_in(thing: object) -> tuple[Range, ...]:
     return tuple(found for name in names for found in _ranges_in(getattr(thing, name)))
 
 
+def ranges_in(*things: object) -> tuple[Range, ...]:
+    """Every number inside these values that is stated, measured or looked up as a ``Range``, points too."""
+    return _ranges_in(things)
+
+
 def drivers_in(*things: object) -> tuple[Range, ...]:
     """The distinct drivers inside these values: ranges that are not points, by name, in order of appearance."""
     found = {driver.name: driver for thing in things for driver in _ranges_in(thing) if not driver.is_point}
     return tuple(found.values())
-
-
-def policy_name(spec: OptionSpec) -> str | None:
-    """``fallback``, ``split``... where the option is a policy over others."""
-    return type(spec.policy).__name__.lower() if spec.policy else None
 
 
 #: What providers add to a model's name without its being another model.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edgeroi.aggregate import Aggregate, Stated
 from edgeroi.felt import Felt
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.latency import Measure, over_days
@@ -76,14 +77,22 @@ def judged_on(tally: Tally) -> Judged:
 
 def saving_of(tally: Tally, saving_ms: float, rule: Felt | None = None) -> Saving:
     """What ``saving_ms`` less would change for these requests."""
-    rule = rule or Felt()
     judged = judged_on(tally)
-    sample = tally.ttft if judged == "ttft" else tally.latency
-    p50, p99 = sample.quantile(0.5), sample.quantile(0.99)
-    if p50 is None or p99 is None:
-        return Saving(saving_ms, judged, None, None, None, None, None, None)
+    return _saving_between(judged, tally.ttft if judged == "ttft" else tally.latency, saving_ms, rule or Felt())
+
+
+def saving_of_stated(aggregate: Aggregate, saving_ms: float, rule: Felt | None = None) -> Saving:
+    """The same for an aggregate, judged on its time to first token where one is stated."""
+    return _saving_between("ttft" if aggregate.ttft else "e2e", aggregate.ttft or aggregate.latency, saving_ms, rule or Felt())
+
+
+def _saving_between(judged: Judged, known: LatencyHistogram | Stated, saving_ms: float, rule: Felt) -> Saving:
+    p50, p99 = known.quantile(0.5), known.quantile(0.99)
+    if p50 is None:
+        return Saving(saving_ms, judged, None, p99, None, None, None, None)
+    of_p99 = None if p99 is None else _share(saving_ms, p99)
     felt = rule.felt(p50, min(saving_ms, p50))
-    return Saving(saving_ms, judged, p50, p99, _share(saving_ms, p50), _share(saving_ms, p99), felt, rule.felt_from_ms(p50))
+    return Saving(saving_ms, judged, p50, p99, _share(saving_ms, p50), of_p99, felt, rule.felt_from_ms(p50))
 
 
 def _share(part: float, whole: float) -> float | None:
@@ -160,12 +169,13 @@ def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0) -
     """
     outline = _outline(profile)
     lines = _lines(profile, outline, saving_ms)
-    sections = (_headline(outline), _table(profile.by, lines)) if profile.lines.profiled else ()
+    stated = tuple((one, saving_of_stated(one, saving_ms)) for one in profile.aggregates)
+    sections = (_headline(outline), _table(profile.by, lines, stated)) if profile.lines.profiled else ()
     notes = (*profile.notes, *_own_notes(outline, lines))
     document = {
         **envelope("profile", version, files=[file_document(file) for file in profile.files], notes=notes),
         **_whole_document(profile, outline),
-        "groups": [_group_document(line) for line in lines],
+        "groups": [*(_group_document(line) for line in lines), *(_aggregate_document(*one) for one in stated)],
         "saving_ms": saving_ms,
     }
     return Report("profile", document, (*sections, _account(profile)), notes)
@@ -196,6 +206,7 @@ def _group_document(line: _Line) -> Mapping[str, Json]:
         "workload": None,
         "placement": None,
         **line.group.key,
+        "basis": "measured",
         "requests": tally.requests,
         "errors": tally.errors,
         "error_ratio": tally.error_ratio,
@@ -236,6 +247,45 @@ def latency_document(sample: LatencyHistogram, intervals: Intervals | None = Non
     }
 
 
+def _aggregate_document(one: Aggregate, saving: Saving) -> Mapping[str, Json]:
+    """An aggregate as a row of the groups: what it does not state is null, and no quantile of it may be relied on."""
+    tokens = {name: None if (mean := one.mean(name)) is None else {"sum": None, "mean": mean, "requests": None} for name in _TOKENS}
+    nothing = ("error_ratio_interval", "network_ms", "failure_ms", "streamed_ratio", "cold_start_ratio", *_MONEY)
+    return {
+        "workload": None,
+        "placement": None,
+        **one.key,
+        "basis": "aggregate",
+        "file": one.file,
+        "requests": one.requests,
+        "errors": one.errors,
+        "error_ratio": one.error_ratio,
+        "latency_ms": _stated_document(one.latency),
+        "ttft_ms": _stated_document(one.ttft) if one.ttft else None,
+        **tokens,
+        **dict.fromkeys(nothing),
+        "requests_month": None,
+        "saving": _saving_document(saving),
+    }
+
+
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
+_MONEY = ("cost_usd_sum", "cost_usd_per_1k_requests")
+
+
+def _stated_document(known: Stated) -> Mapping[str, Json]:
+    return {
+        "n": None,
+        **{name: known.quantile(p) for name, p in QUANTILES.items()},
+        "mean": known.mean_ms,
+        "min": known.min_ms,
+        "max": known.max_ms,
+        "estimable": dict.fromkeys(QUANTILES, False),
+        "interval": {name: [None, None] for name in QUANTILES},
+        "interval_over_days": None,
+    }
+
+
 def _tokens_document(tally: Tally, column: str) -> Mapping[str, Json] | None:
     told = tally.sums.get(column)
     return {"sum": told.total, "mean": told.total / told.n, "requests": told.n} if told and told.n else None
@@ -255,14 +305,16 @@ def _saving_document(saving: Saving) -> Mapping[str, Json]:
 # -- the table
 
 
-def _table(by: Iterable[str], lines: Sequence[_Line]) -> Table:
+def _table(by: Iterable[str], lines: Sequence[_Line], stated: Sequence[tuple[Aggregate, Saving]]) -> Table:
     edges = bin_edges([line.group.tally.latency for line in lines])
-    rows = tuple(Row(tuple(_cells(line, edges)), _saving_words(line.saving)) for line in lines)
-    return Table(tuple(_columns(by)), rows, name="profile", caption=tuple(_caption(lines, edges)))
+    rows = [Row(tuple(_cells(line, edges)), _saving_words(line.saving)) for line in lines]
+    rows += [Row(tuple(_aggregate_cells(*one)), _aggregate_words(*one)) for one in stated]
+    return Table(tuple(_columns(by)), tuple(rows), name="profile", caption=tuple(_caption(lines, edges, bool(stated))))
 
 
 def _columns(by: Iterable[str]) -> Iterator[Column]:
     yield from (Column(name, name) for name in by)
+    yield Column("basis", "basis", in_words=True)
     yield from (Column("requests", "requests", "count"), Column("error_ratio", "errors", "ratio"))
     for name, rank in zip(QUANTILES, (0, 7, 2, 0), strict=True):
         yield Column(f"latency_ms_{name}", f"{name} ms", "ms", interval=True, rank=rank)
@@ -280,6 +332,7 @@ def _columns(by: Iterable[str]) -> Iterator[Column]:
 def _cells(line: _Line, edges: Sequence[float]) -> Iterator[Cell]:
     tally, saving = line.group.tally, line.saving
     yield from (text(value) for value in line.group.key.values())
+    yield text("measured")
     yield from (count(tally.requests), ratio(tally.error_ratio))
     yield from (_quantile(tally.latency, line.latency, name) for name in QUANTILES)
     yield from (ms(tally.latency.mean_ms), ms(tally.latency.max_ms))
@@ -288,8 +341,35 @@ def _cells(line: _Line, edges: Sequence[float]) -> Iterator[Cell]:
     cost = tally.mean("cost_usd")
     yield usd(None if cost is None else 1000 * cost)
     yield Cell(binned(tally.latency, edges), "distribution")
+    yield from _saving_cells(saving)
+
+
+def _saving_cells(saving: Saving) -> Iterator[Cell]:
     yield from (ms(saving.ms), ratio(saving.share_of_p50), ratio(saving.share_of_p99))
     yield from (Cell(saving.felt), ms(saving.felt_from_ms))
+
+
+def _aggregate_cells(one: Aggregate, saving: Saving) -> Iterator[Cell]:
+    """The cells of an aggregate, in the order of a group's; every quantile is marked, and none has an interval."""
+    yield from (text(value) for value in one.key.values())
+    yield text("aggregate")
+    yield from (count(one.requests), ratio(one.error_ratio))
+    yield from (_stated_cell(one.latency, p) for p in QUANTILES.values())
+    yield from (ms(one.latency.mean_ms), ms(one.latency.max_ms))
+    yield from (_stated_cell(one.ttft, QUANTILES[name]) for name in ("p50", "p99"))
+    yield from (Cell(one.mean("input_tokens"), "count"), Cell(one.mean("output_tokens"), "count"))
+    yield from (usd(None), Cell(None, "distribution"))
+    yield from _saving_cells(saving)
+
+
+def _stated_cell(known: Stated | None, p: float) -> Cell:
+    value = known.quantile(p) if known else None
+    return ms(value, estimable=value is None)
+
+
+def _aggregate_words(one: Aggregate, saving: Saving) -> str:
+    """That the row is an aggregate, of which file, and what a saving would change."""
+    return " · ".join(part for part in (f"aggregate: as {one.file} states it", _saving_words(saving)) if part)
 
 
 def _quantile(sample: LatencyHistogram, intervals: Intervals, name: str) -> Cell:
@@ -299,10 +379,11 @@ def _quantile(sample: LatencyHistogram, intervals: Intervals, name: str) -> Cell
 
 def _saving_words(saving: Saving) -> str:
     """``50 ms less is 76 % of p50 and 30 % of p99: not felt, that takes 100 ms``."""
-    if saving.p50_ms is None or saving.share_of_p50 is None or saving.share_of_p99 is None or saving.felt_from_ms is None:
+    if saving.p50_ms is None or saving.share_of_p50 is None or saving.felt_from_ms is None:
         return ""
     of = f"{'TTFT' if saving.judged == 'ttft' else 'e2e'} p50 {_ms_words(saving.p50_ms)}"
-    shares = f"{_per_cent(saving.share_of_p50)} of {of} and {_per_cent(saving.share_of_p99)} of p99"
+    of_p99 = "" if saving.share_of_p99 is None else f" and {_per_cent(saving.share_of_p99)} of p99"
+    shares = f"{_per_cent(saving.share_of_p50)} of {of}{of_p99}"
     if saving.felt:
         verdict = f"felt (from {_ms_words(saving.felt_from_ms)})"
     elif saving.felt_from_ms > saving.p50_ms:
@@ -320,13 +401,16 @@ def _ms_words(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 or value == int(value) else f"{value:.3g} ms"
 
 
-def _caption(lines: Sequence[_Line], edges: Sequence[float]) -> Iterator[str]:
-    yield "below each quantile its 95 % interval; failed requests count as errors and are outside the quantiles"
+def _caption(lines: Sequence[_Line], edges: Sequence[float], aggregated: bool) -> Iterator[str]:
+    if lines:
+        yield "below each quantile its 95 % interval; failed requests count as errors and are outside the quantiles"
     samples = [line.group.tally.latency for line in lines if line.group.tally.latency.n]
     lacking = [name for name, p in QUANTILES.items() if not all(sample.estimable(p) for sample in samples)]
     if lacking:
         needs = ", ".join(f"{name} needs {NEEDED[name]}" for name in lacking)
         yield f"? not estimable: too few successes for an interval ({needs}); rely on nothing marked so"
+    if aggregated:
+        yield "? of an aggregate: stated by a tool without its requests, so it has no interval, and nothing is merged with it or averaged"
     uneven = [_key_words(line.group) for line in lines if line.latency.over_days]
     if uneven:
         yield f"days differ by more than chance, so the interval is the one over days where that is wider: {_few(uneven)}"
@@ -364,11 +448,14 @@ def _headline(outline: Profile) -> Text:
 
 
 def _facts(profile: Profile) -> Iterator[str]:
-    total = profile.total
+    total, aggregates = profile.total, len(profile.aggregates)
     per_month = profile.requests_month(total)
-    yield span_words(total.first_ns, total.last_ns)
-    requests = "1 request" if total.requests == 1 else f"{total.requests:,} requests"
-    yield requests + (f" ({_rounded(per_month)} a month)" if per_month is not None else "")
+    if total.requests or not aggregates:
+        yield span_words(total.first_ns, total.last_ns)
+        requests = "1 request" if total.requests == 1 else f"{total.requests:,} requests"
+        yield requests + (f" ({_rounded(per_month)} a month)" if per_month is not None else "")
+    if aggregates:
+        yield "1 aggregate" if aggregates == 1 else f"{aggregates:,} aggregates"
     yield "unsampled" if profile.sampling == 1 else f"sampled {100 * profile.sampling:.4g} %"
     yield f"seen from {profile.seen_from}" if profile.seen_from else "vantage not said (--seen-from client|gateway|server)"
 
@@ -522,12 +609,26 @@ def frame_of(profile: Profile) -> pd.DataFrame:
     import pandas as pd
 
     outline = _outline(profile)
-    return pd.DataFrame([_frame_row(group, outline.requests_month(group.tally)) for group in profile.groups])
+    groups = [_frame_row(group, outline.requests_month(group.tally)) for group in profile.groups]
+    return pd.DataFrame([*groups, *map(_aggregate_frame_row, profile.aggregates)])
+
+
+def _aggregate_frame_row(one: Aggregate) -> Mapping[str, object]:
+    row: dict[str, object] = {**one.key, "basis": "aggregate", "requests": one.requests, "errors": one.errors}
+    row["error_ratio"] = one.error_ratio
+    for label, known in (("latency_ms", one.latency), ("ttft_ms", one.ttft or Stated({}))):
+        for name, p in QUANTILES.items():
+            value = known.quantile(p)
+            row |= {f"{label}_{name}": value, f"{label}_{name}_low": None, f"{label}_{name}_high": None}
+            row[f"{label}_{name}_estimable"] = None if value is None else False
+        row |= {f"{label}_mean": known.mean_ms, f"{label}_min": known.min_ms, f"{label}_max": known.max_ms}
+    return row | {f"{column}_mean": one.mean(column) for column in _TOKENS}
 
 
 def _frame_row(group: Group, requests_month: float | None) -> Mapping[str, object]:
     tally = group.tally
-    row: dict[str, object] = {**group.key, "requests": tally.requests, "errors": tally.errors, "error_ratio": tally.error_ratio}
+    row: dict[str, object] = {**group.key, "basis": "measured", "requests": tally.requests, "errors": tally.errors}
+    row["error_ratio"] = tally.error_ratio
     measures: tuple[tuple[str, Measure, LatencyHistogram], ...] = (
         ("latency_ms", "latency", tally.latency),
         ("ttft_ms", "ttft", tally.ttft),

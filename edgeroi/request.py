@@ -15,10 +15,23 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-ColumnKind = Literal["instant", "label", "duration", "count", "money", "ratio", "flag", "status", "error"]
+ColumnKind = Literal["instant", "label", "duration", "count", "money", "ratio", "flag", "status", "error", "mark"]
+
+#: How the columns begin that hold some other field of the log, for a rule to look at: ``field:api_base``.
+MARK = "field:"
+
+
+class _Columns(dict[str, ColumnKind]):
+    """The kinds of columns by name; what a rule looks at is of kind ``mark``, and is none of the canonical columns."""
+
+    def __missing__(self, column: str) -> ColumnKind:
+        if column.startswith(MARK):
+            return "mark"
+        raise KeyError(column)
+
 
 #: Every canonical column and what kind of thing it holds.
-COLUMNS: Mapping[str, ColumnKind] = {
+COLUMNS: Mapping[str, ColumnKind] = _Columns({
     "timestamp": "instant",
     "request_id": "label",
     "pair_id": "label",
@@ -51,7 +64,7 @@ COLUMNS: Mapping[str, ColumnKind] = {
     "cost_usd": "money",
     "quality": "ratio",
     "confidence": "ratio",
-}
+})  # fmt: skip
 
 #: Why a line could not be read as a request. A closed list: scripts rely on it.
 REJECT_REASONS = (
@@ -78,6 +91,9 @@ REJECT_REASONS = (
     "ragged",
     "bad_quote",
 )
+
+#: The only key of a line that tells of a probe's run, and of one that holds a request of its warm-up.
+RUN_RECORD, WARM_UP_RECORD = "edgeroi_run", "edgeroi_warm_up"
 
 #: Why a well-formed line is not a request to count.
 SKIP_REASONS = ("header", "other_record", "run_record", "cache_hit", "duplicate")

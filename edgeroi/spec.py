@@ -14,8 +14,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from edgeroi.errors import Place
-from edgeroi.estimate import Range
+from edgeroi.estimate import Basis, Range, World
 from edgeroi.felt import Felt
+from edgeroi.latency import Latency
 
 if TYPE_CHECKING:
     from edgeroi.values import ValueModel
@@ -31,7 +32,8 @@ PLACEMENTS: tuple[Placement, ...] = ("edge", "regional", "cloud", "device")
 RULES = ("edge-net", "edge-value-undeclared", "needs", "edge-uncovered", "max-premium", "price-missing", "data-missing", "stale-price")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_ONCE = Range.point(1.0)
+#: One round trip a request, that of a warm connection, where nobody says how many: ``why`` tells it from a stated one.
+ONCE = Range(1.0, 1.0, 1.0, why="a warm connection, not stated")
 _FELT = Felt()
 
 
@@ -169,6 +171,12 @@ class StatedLatency:
         """The stated quantile, ``None`` where it is not stated."""
         return self.constant or dict(self.quantiles).get(p)
 
+    def at(self, world: World, failure_ratio: float = 0.0, basis: Basis = "assumed") -> Latency:
+        """The distribution in one world."""
+        if self.constant:
+            return Latency.constant(self.constant.at(world), failure_ratio, basis)
+        return Latency.from_quantiles({p: ms.at(world) for p, ms in self.quantiles}, failure_ratio, basis)
+
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
@@ -189,6 +197,9 @@ class OriginCalls:
 # --- policies: who answers which request ----------------------------------------------------------------------------------
 
 
+Cue = Literal["timeout", "error"]
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Shares of the traffic by option, summing to 1."""
@@ -200,22 +211,33 @@ class Split:
         """The options it uses."""
         return tuple(name for name, _ in self.shares)
 
+    def at(self, world: World) -> tuple[float, ...]:
+        """The shares in one world: those it changes as they are there, the others filling up to 1 in proportion."""
+        told = {name: min(1.0, max(0.0, share.at(world))) for name, share in self.shares if share.name in world}
+        rest = sum(share.likely for name, share in self.shares if name not in told)
+        left = 1 - sum(told.values())
+        if left <= 0 or not rest:
+            total = sum(told.values()) or 1.0
+            return tuple(told.get(name, 0.0) / total for name, _ in self.shares)
+        return tuple(told[name] if name in told else share.likely / rest * left for name, share in self.shares)
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one column of a request must hold: one of the values, or a number on the stated side of a limit."""
+    """What one column of a request must hold: one of the values, a number on the stated side of a limit, or some words or none."""
 
     column: str
-    test: Literal["in", "<", "<=", ">", ">="]
+    test: Literal["in", "<", "<=", ">", ">=", "has_any_of", "has_none_of"]
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """Requests that meet every condition go to ``to``."""
+    """Requests that meet every condition go to ``to``. ``share`` of the requests: stated where no log tells it."""
 
     when: tuple[Condition, ...]
     to: str
+    share: Range | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +255,19 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """``first`` answers unless it fails or takes longer than ``after`` ms; then ``then`` does, behind it."""
+    """``first`` answers unless it fails or takes longer than ``after`` ms; then ``then`` does, behind it.
+
+    ``watch``: which measure ``after`` is held against (``None``: e2e where it is known). ``on``: what makes it fall back.
+    ``abandoned_free``: whether a call that was given up is not billed. ``correlation``: of the slow requests of both, 0..1.
+    """
 
     first: str
     then: str
     after: Range | None = None
     correlation: Range | None = None
+    watch: Judged | None = None
+    on: tuple[Cue, ...] = ("timeout", "error")
+    abandoned_free: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -248,12 +277,14 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Hedge:
-    """``then`` is asked as well once ``first`` has taken ``after`` ms; the first answer wins."""
+    """``then`` is asked as well once ``first`` has taken ``after`` ms; the first answer wins. The rest as of ``Fallback``."""
 
     first: str
     then: str
     after: Range
     correlation: Range | None = None
+    watch: Judged | None = None
+    abandoned_free: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -263,13 +294,20 @@ class Hedge:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """``first`` answers; the ``escalated`` share of requests goes on to ``then``; ``judge`` is USD/request of deciding."""
+    """``first`` answers; what a judge doubts goes on to ``then``.
+
+    Doubted is a share of the requests (``escalated``), or every answer below a ``confidence`` that the log tells: one of the two.
+    ``judge`` is USD/request of deciding, ``judge_takes`` the ms of it. ``kept_quality``: how good the answers are that it keeps.
+    """
 
     first: str
     then: str
-    escalated: Range
+    escalated: Range | None = None
     judge: Range | None = None
     correlation: Range | None = None
+    confidence: float | None = None
+    judge_takes: Range | None = None
+    kept_quality: Range | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -299,7 +337,7 @@ class OptionSpec:
     model: str | None = None
     region: str | None = None
     rtt: Range | None = None
-    round_trips: Range = _ONCE
+    round_trips: Range = ONCE
     service: StatedLatency | None = None
     service_ttft: StatedLatency | None = None
     latency: StatedLatency | None = None
@@ -480,4 +518,4 @@ class Scenario:
 
     def uses_edge(self, option: OptionSpec) -> bool:
         """Whether any request it serves may run at the edge."""
-        return any(part.placement == "edge" for part in self.parts(option))
+        return any(part.placement in ("edge", "device") for part in self.parts(option))

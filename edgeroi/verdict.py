@@ -6,23 +6,29 @@ the verdict is to probe it. WORTH IT needs a measured candidate, or somebody who
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+from edgeroi import attribution, regions, remedies
 from edgeroi.economics import Books
 from edgeroi.errors import Place
 from edgeroi.estimate import Range
+from edgeroi.gain import Gain
 from edgeroi.latency import Latency
 from edgeroi.option import Option
 from edgeroi.prices import Unpriced
 from edgeroi.spec import Needs
+from edgeroi.tuning import Setting, best_setting
+from edgeroi.utilisation import busy_details, busy_words, network_saved_ms, utilisation_of
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.elasticity import Elasticity
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.values.none import NoValue
+from edgeroi.words import dollars as dollars
+from edgeroi.words import milliseconds, share
+from edgeroi.words import signed as signed
 
 Verdict = Literal["worth_it", "not_worth_it", "no_reason_given", "required", "undecided", "impossible"]
 Meets = Literal["meets", "misses", "unknown"]
@@ -33,12 +39,13 @@ QUALITY_TOLERANCE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One question, what is known about it, and the verdict where it decides."""
+    """One question, what is known about it, and the verdict where it decides; ``details`` are the figures behind the evidence."""
 
     question: str
     evidence: str
     verdict: Verdict | None = None
     reason: str = ""
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Case:
     file: str = ""
     place: Place | None = None
     notes: tuple[str, ...] = ()
+    gain: Gain = field(default_factory=Gain)
 
     def against_baseline(self, name: str) -> Books:
         """The books of another option against the same baseline."""
@@ -70,8 +78,8 @@ class Case:
 
     @cached_property
     def all_books(self) -> Mapping[str, Books]:
-        """Every option but the baseline and the unevaluated, against the baseline."""
-        return {name: self.against_baseline(name) for name, option in self.options.items() if name != self.baseline and not option.policy}
+        """Every option but the baseline, against the baseline."""
+        return {name: self.against_baseline(name) for name in self.options if name != self.baseline}
 
     @property
     def missing_price(self) -> str | None:
@@ -101,6 +109,12 @@ class Decision:
         """The candidate's."""
         return self.case.books
 
+    @cached_property
+    def best_setting(self) -> Setting | None:
+        """The best value of the candidate's knob where it is a policy and its net is known."""
+        known = not (self.case.missing_price or self.case.volume_unknown) and has_value(self.case)
+        return best_setting(self.books) if known and self.books.saved else None
+
     @property
     def decided_by(self) -> str:
         """The question that decided."""
@@ -123,7 +137,7 @@ def best_option(case: Case) -> tuple[str, float]:
     """The option with the highest net, the baseline's being 0; only options that meet every need and that somebody answers for."""
     nets = {case.baseline: 0.0}
     for name, books in case.all_books.items():
-        if books.candidate.answered_for and "misses" not in needs_of(case, books.candidate).values():
+        if books.candidate.answered_for and not books.candidate.overload and "misses" not in needs_of(case, books.candidate).values():
             nets[name] = _net(case, name)
     best = max(nets, key=lambda name: nets[name])
     return best, nets[best]
@@ -158,12 +172,22 @@ def meets_deadline(latency: Latency | None, p: float, limit_ms: float) -> Meets:
 
 
 def keeps_data(option: Option, residency: str) -> bool:
-    """Whether the data stays: on the device, on the site (edge or device), or in the region that is named."""
+    """Whether the data stays: on the device, on the site (edge or device), or in the region that is named; of a policy in every part."""
+    if option.parts:
+        return all(keeps_data(part, residency) for part in option.parts)
     if residency in ("device",):
         return option.placement == "device"
     if residency in ("site", "edge"):
         return option.at_edge
     return option.placement == "device" or (option.region or "").startswith(residency)
+
+
+def works_offline(option: Option) -> bool:
+    """Whether it answers without a network: at the edge; a fallback or a hedge where any part does, other policies where all do."""
+    if not option.parts:
+        return option.at_edge
+    found = (works_offline(part) for part in option.parts)
+    return any(found) if option.policy in ("fallback", "hedge") else all(found)
 
 
 def needs_of(case: Case, option: Option) -> Mapping[str, Meets]:
@@ -172,9 +196,9 @@ def needs_of(case: Case, option: Option) -> Mapping[str, Meets]:
     if case.needs.residency:
         found["residency"] = "meets" if keeps_data(option, case.needs.residency) else "misses"
     if case.needs.offline:
-        found["offline"] = "meets" if option.at_edge else "misses"
+        found["offline"] = "meets" if works_offline(option) else "misses"
     for p, limit in case.needs.deadline:
-        met = meets_deadline(case.books.latency_of(option), p, limit.likely)
+        met = "misses" if option.overload else meets_deadline(case.books.latency_of(option), p, limit.likely)
         found[deadline_name(p, limit)] = "unknown" if met == "meets" and _hopeful(option) else met
     if case.needs.min_quality is not None:
         known = option.quality
@@ -207,8 +231,10 @@ def _cheaper_rivals(case: Case) -> tuple[tuple[str, float], ...]:
 def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
     """``(need, verdict, reason)`` where a stated need settles the case."""
     candidate, baseline = needs_of(case, case.books.candidate), needs_of(case, case.books.baseline)
+    if nothing := _each_misses(case):
+        return nothing
     for need, met in candidate.items():
-        if all(needs_of(case, option)[need] == "misses" for option in case.options.values() if not option.policy):
+        if all(needs_of(case, option)[need] == "misses" for option in case.options.values()):
             return need, "impossible", f"no option meets {need}"
         if met == "misses":
             return need, "not_worth_it", f"{case.candidate} misses {need}"
@@ -224,7 +250,27 @@ def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
             return missed, "not_worth_it", f"{rival} meets {missed} for {dollars(less)} a month less"
         if "misses" not in all_met:
             return missed, "undecided", f"{rival} costs {dollars(less)} a month less, and whether it meets {missed} is not known"
-    return missed, "required", f"{case.baseline} misses {missed}, {case.candidate} meets it"
+    return missed, "required", f"{case.baseline} misses {missed}, {case.candidate} meets it{_dearer_words(case)}"
+
+
+def _each_misses(case: Case) -> tuple[str, Verdict, str] | None:
+    """Where every option misses some need, though no need is missed by all: what each misses; decided where the candidate's is asked."""
+    missed = {option.name: [need for need, met in needs_of(case, option).items() if met == "misses"] for option in case.options.values()}
+    if not all(missed.values()) or set.intersection(*map(set, missed.values())):
+        return None
+    said = ", ".join(f"{name} misses {' and '.join(needs)}" for name, needs in missed.items())
+    return missed[case.candidate][0], "impossible", f"no option meets every need: {said}"
+
+
+def _dearer_words(case: Case) -> str:
+    """That a nearer region meets a need for less than an edge that would meet it too."""
+    if case.books.candidate.at_edge:
+        return ""
+    cost = case.books.likely.cost
+    edges = [books for books in case.all_books.values() if books.candidate.at_edge and not books.candidate.unpriced]
+    dearer = [books for books in edges if set(needs_of(case, books.candidate).values()) == {"meets"} and books.likely.cost > cost]
+    cheapest = min(dearer, key=lambda books: books.likely.cost, default=None)
+    return f" for {dollars(cheapest.likely.cost - cost)} a month less than {cheapest.candidate.name}" if cheapest else ""
 
 
 def _unsettled(case: Case, need: str) -> str:
@@ -232,7 +278,8 @@ def _unsettled(case: Case, need: str) -> str:
     option = case.books.candidate
     if not _hopeful(option) or case.books.after is None or not any(need == deadline_name(p, limit) for p, limit in case.needs.deadline):
         return f"whether {option.name} meets {need} is not known"
-    return f"{'only the best case' if option.best_case else 'a stated latency'} meets {need}, probe {option.name}"
+    hope = "only the best case" if option.best_case else "an aggregate without its requests" if _is_aggregate(case) else "a stated latency"
+    return f"{hope} meets {need}, probe {option.name}"
 
 
 def _seen(case: Case, option: Option, need: str) -> str:
@@ -253,7 +300,6 @@ def _need_step(case: Case, question: str, needs: tuple[str, ...], absent: str) -
     said = [
         f"{name}: {', '.join(f'{met} {need}{_seen(case, option, need)}' for need, met in needs_of(case, option).items() if need in asked)}"
         for name, option in case.options.items()
-        if not option.policy
     ]
     settled = None if case.missing_price else _requirement(case)
     if settled and settled[0] in asked:
@@ -302,12 +348,26 @@ def bottleneck(case: Case) -> Step:
     saved, seen, before = case.books.saved, case.books.noticed, case.books.before
     if saved is None or seen is None or before is None:
         return Step("is the network the bottleneck?", case.books.candidate.unknown_latency or "latency unknown")
-    share = saved.p50 / before.quantile(0.5) if before.quantile(0.5) else 0.0
-    said = f"saves {saved.p50:,.0f} of {before.quantile(0.5):,.0f} ms at p50 ({share:.0%}), felt from {seen.felt_from_ms:,.0f} ms"
-    network = case.books.network_share
-    said += f"; the network is {network:.0%} of p50" if network is not None else ""
-    cheaper = "; cheaper first: keep connections open, TLS at an edge proxy, streaming, a nearer region, caching, a smaller model"
-    return Step("is the network the bottleneck?", said + ("" if seen.at_p50 else cheaper))
+    part = saved.p50 / before.quantile(0.5) if before.quantile(0.5) else 0.0
+    verb = "saves" if saved.p50 >= 0 else "adds"
+    said = f"{verb} {abs(saved.p50):,.0f} of {before.quantile(0.5):,.0f} ms at p50 ({abs(part):.0%}), felt from {seen.felt_from_ms:,.0f} ms"
+    said += _network_words(case)
+    one_rtt = case.gain.one_rtt
+    lines = [f"one round-trip time for all users of {one_rtt}: say where they are (users_in)"] if one_rtt else []
+    lines += regions.details_of(case.gain.regions, case.candidate)
+    lines += remedies.details_of(case.gain.remedies)
+    return Step("is the network the bottleneck?", said, details=tuple(lines))
+
+
+def _network_words(case: Case) -> str:
+    """The network's share of the whole answer and of its first token, and how fast the judged one could be without it."""
+    shares = remedies.network_shares(case.books.baseline)
+    told = [f"{share(ratio)} of {what}" for what, ratio in (("e2e", shares.e2e), ("TTFT", shares.ttft)) if ratio is not None]
+    judged = shares.ttft if case.books.stakes.judge == "ttft" else shares.e2e
+    if judged is None:
+        return "; the network's part is not known: its rtt, or users_in"
+    fastest = remedies.max_speedup(judged)
+    return f"; the network is {' and '.join(told)} at p50, without it {fastest:.3g} times as fast at most"
 
 
 def origin_calls(case: Case) -> Step:
@@ -316,9 +376,19 @@ def origin_calls(case: Case) -> Step:
     if calls and not calls.count.high:
         return Step(question, "none")
     if calls:
-        return Step(question, f"{calls.count.likely:g} of {calls.rtt.likely:g} ms each, already in the candidate's latency")
+        said = f"{calls.count.likely:g} of {calls.rtt.likely:g} ms each, already in the candidate's latency"
+        return Step(question, said + _left_words(case, calls.count.likely * calls.rtt.likely))
     unasked = "not stated: each call back to a central store costs the edge a round trip" if case.books.candidate.at_edge else "not an edge"
     return Step(question, unasked)
+
+
+def _left_words(case: Case, back_ms: float) -> str:
+    """What the calls leave of the network that the edge takes off."""
+    left = network_saved_ms(case.books, case.books.candidate)
+    if left is None:
+        return ""
+    off = f"; the edge takes {milliseconds(left + back_ms)} ms off the network and the calls put {milliseconds(back_ms)} ms back"
+    return f"{off}: {milliseconds(left)} ms are left" if left > 0 else f"{off}: nothing is left unless the state moves too"
 
 
 def model_fit(case: Case) -> Step:
@@ -327,21 +397,30 @@ def model_fit(case: Case) -> Step:
     step = _need_step(case, question, ("quality",), "")
     if step.verdict:
         return step
+    parts = tuple(attribution.details_of(case.gain.attribution)) if case.gain.attribution else ()
     if before is None or after is None:
-        return Step(question, step.evidence or "quality is not stated")
+        return Step(question, step.evidence or "quality is not stated", details=parts)
     said = f"quality {after.likely:g} against {before.likely:g}"
     if after.likely < before.likely - QUALITY_TOLERANCE and case.books.stakes.quality_usd is None:
-        return Step(question, said, "undecided", f"{said}, and nobody says what quality is worth (quality_value)")
-    return Step(question, said)
+        return Step(question, said, "undecided", f"{said}, and nobody says what quality is worth (quality_value)", parts)
+    return Step(question, said, details=parts)
 
 
 def utilisation(case: Case) -> Step:
-    """Do the servers that are paid for have something to do?"""
-    question = "utilisation?"
+    """Do the servers that are paid for have something to do, and do requests wait for them?"""
+    question, option = "utilisation?", case.books.candidate
+    found = None if case.missing_price or case.volume_unknown else utilisation_of(case.books, option)
     if case.missing_price:
         return Step(question, "no price")
-    lines = [line.item for line in case.books.cost_of(case.books.candidate).lines if line.kind == "capacity"]
-    return Step(question, "; ".join(lines) or "paid by use: not applicable")
+    if option.overload:
+        return Step(question, option.overload, "impossible", option.overload)
+    if found is None:
+        lines = [line.item for line in case.books.cost_of(option).lines if line.kind == "capacity"]
+        shared = "a shared pool's servers and load are unknown" if option.at_edge else "paid by use"
+        return Step(question, "; ".join(lines) or f"not applicable: {shared}")
+    beside = utilisation_of(case.books, case.books.baseline)
+    own = [f"{case.baseline}: {busy_words(beside)}"] if beside else []
+    return Step(question, busy_words(found), details=(*busy_details(option.name, found), *own))
 
 
 def money(case: Case) -> Step:
@@ -401,10 +480,21 @@ def _in_favour(case: Case, why: str) -> tuple[Verdict, str]:
         return "undecided", case.doubts[0]
     candidate = case.books.candidate
     if not candidate.answered_for:
-        known = "best case wins" if candidate.best_case else "wins with a stated latency"
-        return "undecided", f"{known}, probe {candidate.name}"
+        return "undecided", f"{_hope(case)}, probe {candidate.name}"
     assumed = candidate.assume
     return "worth_it", why if candidate.measured or not assumed else f"{why}, assumed by {assumed.by}: {assumed.why}"
+
+
+def _hope(case: Case) -> str:
+    """What a candidate that nobody measured wins by."""
+    if case.books.candidate.best_case:
+        return "best case wins"
+    return "wins by an aggregate without its requests" if _is_aggregate(case) else "wins with a stated latency"
+
+
+def _is_aggregate(case: Case) -> bool:
+    """Whether a tool states the candidate's quantiles: real requests, but none of them is there to tell how sure it is."""
+    return case.books.after is not None and case.books.after.basis == "aggregate"
 
 
 def _loses(case: Case) -> str:
@@ -426,7 +516,17 @@ def operations(case: Case) -> Step:
             question,
             f"{tariff.hours.likely:g} h a month, in the premium" if tariff.usd_hour else "hours stated without a rate: not in the premium",
         )
-    return Step(question, "not stated" + (": another platform to run costs people's time" if case.books.candidate.at_edge else ""))
+    if not case.books.candidate.at_edge:
+        return Step(question, "not stated")
+    return Step(question, f"not stated: another platform to run costs people's time{_spare_words(case)}")
+
+
+def _spare_words(case: Case) -> str:
+    """How much of people's time the net would pay for."""
+    if case.missing_price or case.volume_unknown or not has_value(case):
+        return ""
+    net = case.books.likely.net
+    return f"; the net pays for {dollars(net)} of it a month" if net > 0 else "; the net pays for none"
 
 
 def probability(case: Case) -> Step:
@@ -460,11 +560,21 @@ def flips_if(decision: Decision) -> str | None:
     """What would have to be true for the verdict to turn, shortly; ``None`` where nothing that is known would turn it."""
     if decision.verdict == "undecided" and (decision.case.missing_price or decision.case.volume_unknown):
         return None
+    if decision.verdict == "impossible" and decision.books.candidate.overload:
+        return "more servers"
     if decision.verdict in ("required", "impossible"):
         return _requirement_flip(decision.case)
     points = decision.books.break_even
     ways = [way for way in (_worth_flip(decision.case, points), _price_flip(decision)) if way]
-    return ", or ".join(ways) or None
+    return ", or ".join(ways or _volume_flip(decision.books)) or None
+
+
+def _volume_flip(books: Books) -> tuple[str, ...]:
+    """The volume at which servers of one's own turn from a loss into a gain, or back."""
+    turn, likely = books.break_even["requests_month"], books.stakes.traffic.requests.likely
+    if books.candidate.servers is None or turn is None:
+        return ()
+    return (f"requests {'<' if turn < likely else '>'} {turn / 1e6:,.3g} M a month",)
 
 
 def _requirement_flip(case: Case) -> str:
@@ -493,7 +603,9 @@ def _worth_flip(case: Case, points: Mapping[str, float | None]) -> str:
 def _waiting_flips(case: Case, points: Mapping[str, float | None]) -> list[str]:
     ways, saved, hour = [], points["saved_ms"], points["waiting_usd_per_hour"]
     if saved is not None:
-        ways.append(f"saves {_side(case)} {_ms(saved)} ms" if saved >= 0 else f"adds {_other_side(case)} {_ms(-saved)} ms")
+        ways.append(
+            f"saves {_side(case)} {milliseconds(saved)} ms" if saved >= 0 else f"adds {_other_side(case)} {milliseconds(-saved)} ms"
+        )
     if hour is not None:
         ways.append(f"an hour of waiting {_side(case)} {dollars(hour)}" + (", unfelt waits counted" if _unfelt(case) else ""))
     return ways
@@ -501,8 +613,8 @@ def _waiting_flips(case: Case, points: Mapping[str, float | None]) -> list[str]:
 
 def _felt_words(case: Case) -> str:
     """``not felt``, or in which share of requests it is: the slow ones may gain what the median does not."""
-    share = case.books.noticed.share if case.books.noticed else 0.0
-    return "not felt" if share < 0.005 else f"felt in {share:.0%} of requests only"
+    some = case.books.noticed.share if case.books.noticed else 0.0
+    return "not felt" if some < 0.005 else f"felt in {some:.0%} of requests only"
 
 
 def _unfelt(case: Case) -> bool:
@@ -526,34 +638,14 @@ def _price_flip(decision: Decision) -> str:
     return f"{decision.case.candidate} costs {ratio:,.3g} times as much" if ratio > 1 and decision.verdict == "worth_it" else ""
 
 
-def dollars(amount: float | None) -> str:
-    """Money small or large, to three figures where cents would hide it."""
-    if amount is None:
-        return "-"
-    if amount < 0:
-        return f"-{dollars(-amount)}"
-    if amount >= 1 or not amount:
-        return f"${amount:,.2f}"
-    decimals = 2 - math.floor(math.log10(amount))
-    return f"${amount:.{decimals}f}".rstrip("0")
-
-
-def _ms(duration: float) -> str:
-    return f"{duration:,.0f}" if duration >= 10 else f"{duration:.2g}"
-
-
-def signed(amount: float) -> str:
-    """A difference of money: ``+$12.00`` or ``-$324.00``."""
-    return f"{'-' if amount < 0 else '+'}{dollars(abs(amount))}"
-
-
 def sentence(decision: Decision) -> str:
     """The break-even in one sentence that a product manager can repeat."""
     case, books = decision.case, decision.books
     if case.volume_unknown or case.missing_price:
         return f"{case.workload}: no answer yet, {decision.reason}."
     premium = books.likely.premium
-    more = f"costs {dollars(abs(premium))} a month {'more' if premium > 0 else 'less'} than {case.baseline}"
+    differs = f"costs {dollars(abs(premium))} a month {'more' if premium > 0 else 'less'} than {case.baseline}"
+    more = differs if abs(premium) >= 5e-7 else f"costs as much as {case.baseline}"
     return f"{case.workload}: {case.candidate} {more}{_saving_words(case)}; {_condition(decision)}."
 
 
@@ -584,8 +676,10 @@ def _condition(decision: Decision) -> str:
 
 def _condition_of_cheaper(books: Books, saved_ms: float | None) -> str:
     if saved_ms is not None and saved_ms < 0:
-        return f"it pays as long as it is not slower than {books.baseline.name} by more than {_ms(-saved_ms)} ms"
-    return "it pays if the wait it adds costs less than that" if books.slower else "it needs no reason for its price"
+        return f"it pays as long as it is not slower than {books.baseline.name} by more than {milliseconds(-saved_ms)} ms"
+    if books.slower:
+        return "it pays if the wait it adds costs less than that" if books.likely.premium < -5e-7 else "it pays only if it is not slower"
+    return "it needs no reason for its price"
 
 
 def _own_terms(case: Case, points: Mapping[str, float | None]) -> Iterator[str]:

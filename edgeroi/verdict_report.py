@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
+from edgeroi import attribution, regions, remedies
 from edgeroi.cost import CostLine
 from edgeroi.economics import Books
+from edgeroi.errors import EdgeroiError
+from edgeroi.evidence_report import gain_document, network_shares_document, utilisation_document
 from edgeroi.gate import Finding, Outcome, total_premium
+from edgeroi.hybrid import PlanTariff
 from edgeroi.latency import Latency
 from edgeroi.option import Option, family
 from edgeroi.prices import Unpriced
@@ -34,6 +38,8 @@ from edgeroi.report import (
     usd_signed,
 )
 from edgeroi.spec import Judged
+from edgeroi.tuning import Setting
+from edgeroi.utilisation import inverted_words, utilisation_of
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.values.none import NoValue
@@ -110,14 +116,22 @@ def verdict_report(verdicts: Verdicts) -> Report:
     sections: list[Section] = []
     for scenario in verdicts.scenarios:
         sections += [_verdict_table(scenario, verdicts.prices_as_of), Text(tuple(sentence(d) for d in scenario.decisions))]
+        if warnings := _warnings(scenario):
+            sections.append(Text(warnings, tone="doubt"))
         sections += [_explanation(d) for d in scenario.decisions if d.case.workload in verdicts.explain]
         explained = [d for d in scenario.decisions if d.case.workload in verdicts.explain]
         sections += [table(d) for d in explained for table in (cost_table, unit_cost_table)]
+        sections += [_setting_table(d.case.workload, d.best_setting) for d in explained if d.best_setting]
         if scenario.findings:
             sections.append(_findings_table(scenario))
     if verdicts.gate:
         sections.append(_gate_line(verdicts))
     return Report(verdicts.command, verdict_document(verdicts), tuple(sections), _notes(verdicts))
+
+
+def _warnings(scenario: JudgedScenario) -> tuple[str, ...]:
+    """The signs of trouble in the logs, a line each."""
+    return tuple(f"warning: {d.case.workload}: {sign.said}" for d in scenario.decisions for sign in d.case.gain.symptoms)
 
 
 def _notes(verdicts: Verdicts) -> tuple[str, ...]:
@@ -200,14 +214,31 @@ def _short(reason: str) -> str:
 def _detail(decision: Decision) -> str:
     """The line below a row: what is saved, whether it is felt, on which basis, what changed, and a better option."""
     case, books = decision.case, decision.books
-    said = [_saving(case), _misses(books), _whole(books), change_of(books)]
+    said = [_saving(case), _misses(books), _whole(books), change_of(books), *_gain_words(case)]
     if decision.verdict in ("not_worth_it", "no_reason_given") or _short(decision.reason) != decision.reason:
         said.append(decision.reason)
     if decision.best not in (case.runs_on, case.baseline) and decision.regret > 0:
-        said.append(f"best: {decision.best}, {dollars(decision.regret)} a month better")
+        said.append(f"best: {_with_places(case.options[decision.best])}, {dollars(decision.regret)} a month better")
     if case.cheapest_same_model:
         said.append(f"same model off the edge: {case.cheapest_same_model[0]}, {dollars(case.cheapest_same_model[1])} less")
     return " · ".join(dict.fromkeys(part for part in said if part))
+
+
+def _gain_words(case: Case) -> tuple[str, ...]:
+    """Where the gain comes from, and what gives it for less; nothing where that is not known."""
+    gain, saved, known = case.gain, case.books.saved, not (case.missing_price or case.volume_unknown)
+    parts = attribution.words_of(gain.attribution) if gain.attribution else ""
+    if not known or saved is None:
+        return (parts,)
+    servers = utilisation_of(case.books, case.books.candidate)
+    inverted = inverted_words(servers) if servers else ""
+    return parts, inverted, regions.winning_words(gain.regions), remedies.best_words(gain.remedies, saved.p50, case.books.likely.premium)
+
+
+def _with_places(option: Option) -> str:
+    """The option, and of a policy its kind and where its parts run: ``guarded (fallback: edge, far (cloud))``."""
+    parts = ", ".join(part.name if part.name == part.placement else f"{part.name} ({part.placement})" for part in option.parts)
+    return f"{option.name} ({option.policy}: {parts})" if option.policy else option.name
 
 
 def _saving(case: Case) -> str:
@@ -285,12 +316,12 @@ def _explanation(decision: Decision) -> Tree:
 
 
 def _node(step: Step) -> Node:
+    details = tuple(Node(detail) for detail in step.details)
     if step.verdict is None:
-        return Node(step.question, step.evidence)
+        return Node(step.question, step.evidence, details)
     word, tone = WORDS[step.verdict]
-    return Node(
-        f"{step.question} -> {word}", f"{step.evidence} ({step.reason})" if step.reason not in step.evidence else step.evidence, tone=tone
-    )
+    said = f"{step.evidence} ({step.reason})" if step.reason not in step.evidence else step.evidence
+    return Node(f"{step.question} -> {word}", said, details, tone)
 
 
 def cost_table(decision: Decision) -> Table:
@@ -329,9 +360,32 @@ def unit_cost_table(decision: Decision) -> Table:
     return Table(columns, tuple(rows), f"{decision.case.workload}: what it comes to", name="unit_costs")
 
 
+_SETTING_WORDS: Mapping[str, str] = {"ms": "ms", "share": "%"}
+
+
+def _setting_table(workload: str, setting: Setting) -> Table:
+    """The curve of a policy's knob, the stated and the best point marked."""
+    columns = (Column("value", setting.knob, "number"), Column("net_usd_month", "net", "usd_signed"), Column("mark", "", "text"))
+    rows = []
+    for value, net in setting.curve:
+        marks = [word for word, at in (("stated", setting.stated), ("best", setting.best)) if value == at]
+        shown = round(value, 1) if setting.unit == "ms" else round(100 * value, 1)
+        rows.append(Row((Cell(shown, "number"), usd_signed(net), text(", ".join(marks)))))
+    title = f"{workload}: net by {setting.knob}, {_SETTING_WORDS[setting.unit]}; {_setting_said(setting)}"
+    return Table(columns, tuple(rows), title, name="setting")
+
+
+def _setting_said(setting: Setting) -> str:
+    """``best at 620 ms, $12.00 a month better than at 500 ms``."""
+    best, stated = (f"{value:,.0f} ms" if setting.unit == "ms" else f"{value:.1%}" for value in (setting.best, setting.stated))
+    if setting.gain <= 0.005:
+        return f"{stated} is as good as any"
+    return f"best at {best}, {dollars(setting.gain)} a month better than at {stated}"
+
+
 def _lines(books: Books, option: Option) -> tuple[CostLine, ...]:
     try:
-        return books.cost_of(option).lines if not option.policy else ()
+        return books.cost_of(option).lines
     except Unpriced:
         return ()
 
@@ -438,6 +492,7 @@ def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
         "runs_on": case.runs_on,
         "baseline": case.baseline,
         "best": decision.best,
+        "best_places": list(case.options[decision.best].places),
         "regret_usd_month": _finite(decision.regret),
         "verdict": decision.verdict,
         "verdict_reason": decision.reason,
@@ -448,10 +503,14 @@ def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
         "options": {name: _option(books, option) for name, option in case.options.items()},
         "judged": _judged(books),
         "candidate": _candidate(decision),
+        "best_setting": _setting(decision.best_setting),
         "break_even": _break_even(decision),
         "drivers": _drivers(decision),
         "evpi_usd_month": None,
-        "path": [{"question": s.question, "evidence": s.evidence, "verdict": s.verdict} for s in decision.steps],
+        **gain_document(case.gain),
+        "path": [
+            {"question": s.question, "evidence": s.evidence, "verdict": s.verdict, "details": list(s.details)} for s in decision.steps
+        ],
         "checks": checks,
     }
 
@@ -493,6 +552,7 @@ def _option(books: Books, option: Option) -> Json:
         "model": option.model,
         "region": option.region,
         "policy": option.policy,
+        "parts": _parts(option),
         "cost_usd_month": cost.usd_month if cost else None,
         "cost_usd_year": cost.usd_year if cost else None,
         "cost_usd_per_1k_requests": cost.usd_per_1k_requests if cost else None,
@@ -503,9 +563,41 @@ def _option(books: Books, option: Option) -> Json:
         "ttft_ms": _latency(ttft),
         "error_ratio": either.failure_ratio if either else None,
         "quality": option.quality.likely if option.quality else None,
+        "capacity": _servers(books, option),
+        "overload": option.overload,
         "measured": option.measured,
         "best_case": option.best_case,
         "notes": list(option.notes),
+    }
+
+
+def _servers(books: Books, option: Option) -> Json:
+    try:
+        found = utilisation_of(books, option)
+    except EdgeroiError:
+        return None  # no volume: nothing is asked of the servers
+    return utilisation_document(found) if found else None
+
+
+def _parts(option: Option) -> Json:
+    """What a policy is made of: its options, where they run, and how many calls of each a request comes to."""
+    plan = option.tariff.plan if isinstance(option.tariff, PlanTariff) else None
+    calls = plan.calls({}) if plan else {}
+    return [{"name": part.name, "placement": part.placement, "calls_per_request": calls.get(part.name)} for part in option.parts]
+
+
+def _setting(setting: Setting | None) -> Json:
+    if setting is None:
+        return None
+    curve: list[Json] = [{"value": value, "net_usd_month": net} for value, net in setting.curve]
+    return {
+        "knob": setting.knob,
+        "unit": setting.unit,
+        "stated": setting.stated,
+        "stated_net_usd_month": setting.stated_net,
+        "best": setting.best,
+        "best_net_usd_month": setting.best_net,
+        "curve": curve,
     }
 
 
@@ -528,7 +620,8 @@ def _latency(latency: Latency | None) -> Json:
     if latency is None:
         return None
     points: dict[str, Json] = {f"p{100 * p:g}": latency.quantile(p) for p in (0.5, 0.95, 0.99)}
-    estimable: dict[str, Json] = {f"p{100 * p:g}": latency.estimable(p) for p in (0.5, 0.95, 0.99)}
+    listed = latency.basis != "aggregate"  # an aggregate has a sample, but nobody can look at it
+    estimable: dict[str, Json] = {f"p{100 * p:g}": listed and latency.estimable(p) for p in (0.5, 0.95, 0.99)}
     return {**points, "mean": latency.mean_ms, "basis": latency.basis, "n": latency.n, "estimable": estimable}
 
 
@@ -539,6 +632,7 @@ def _judged(books: Books) -> Json:
         "latency": judge,
         "saved_ms": {"mean": saved.mean, "p50": saved.p50, "p99": saved.p99, "basis": saved.basis} if saved else None,
         "network_share": books.network_share,
+        "network_share_of": network_shares_document(books.baseline),
         "felt": seen.at_p50 if seen else None,
         "felt_share": seen.share if seen else None,
         "felt_from_ms": seen.felt_from_ms if seen else None,

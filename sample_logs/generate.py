@@ -17,6 +17,7 @@ from random import Random
 from statistics import NormalDist
 from typing import Any
 
+HERE = Path(__file__).parent
 SEED = 20261122
 FIRST_DAY = datetime(2026, 10, 24, tzinfo=UTC)
 Z99 = NormalDist().inv_cdf(0.99)
@@ -144,7 +145,10 @@ def from_cache(rng: Random, row: Row) -> Row:
 
 
 def litellm_rows(rng: Random) -> Iterator[Row]:
-    """28 days of three workloads; of the assistant's calls 2 % are cache hits, 1 % refused and retried, 0.4 % time out."""
+    """28 days of three workloads; of the assistant's calls 2 % are cache hits, 1 % refused, 0.4 % time out.
+
+    Nobody retries for the caller here: the application asks again a second later, in a call with a trace of its own.
+    """
     calls: list[tuple[Callable[[Random, datetime], Row], int]] = [(assistant_call, 720), (moderation_call, 460), (embedding_call, 320)]
     for call, n in calls:
         for start in starts(rng, n, 28):
@@ -156,9 +160,8 @@ def litellm_rows(rng: Random) -> Iterator[Row]:
             elif fate < 0.004:
                 yield failed(rng, row, "408", "Timeout", 60.0)
             elif fate < 0.014:
-                refused = failed(rng, row, "429", "RateLimitError", lognormal(rng, 0.12, 0.3))
-                yield refused
-                yield call(rng, start + timedelta(seconds=1)) | {"trace_id": refused["trace_id"]}
+                yield failed(rng, row, "429", "RateLimitError", lognormal(rng, 0.12, 0.3))
+                yield call(rng, start + timedelta(seconds=1))
             else:
                 yield from_cache(rng, row)
 
@@ -364,20 +367,30 @@ def packed(lines: Iterable[bytes]) -> bytes:
 
 def sample_logs() -> dict[str, bytes]:
     """Every file's name and content; each draws from a stream of its own, so that one can change without the others."""
-    return {
-        "gateway.litellm.jsonl": b"".join(litellm_log(Random(SEED + 1))),
-        "spendlogs.litellm.csv": b"".join(spend_log(Random(SEED + 2))),
-        "spans.otlp.jsonl": b"".join(otlp_log(Random(SEED + 3))),
-        "embedding-edge.jsonl": b"".join(line(edge) for edge, _ in embedding_pairs(SEED + 4)),
-        "embedding-cloud.jsonl": b"".join(line(cloud) for _, cloud in embedding_pairs(SEED + 4)),
-        "voice.jsonl.gz": packed(voice_log(Random(SEED + 5))),
-        "rag.jsonl": b"".join(rag_log(Random(SEED + 6))),
-        "nightly-summaries.jsonl": b"".join(batch_log(Random(SEED + 7))),
-        "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
-    }
+    sys.path.insert(0, str(HERE))
+    from generate_access import access_logs
+    from generate_gateways import gateway_logs
+    from generate_tools import tool_logs
+
+    return (
+        gateway_logs(SEED)
+        | access_logs(SEED + 100)
+        | tool_logs()
+        | {
+            "gateway.litellm.jsonl": b"".join(litellm_log(Random(SEED + 1))),
+            "spendlogs.litellm.csv": b"".join(spend_log(Random(SEED + 2))),
+            "spans.otlp.jsonl": b"".join(otlp_log(Random(SEED + 3))),
+            "embedding-edge.jsonl": b"".join(line(edge) for edge, _ in embedding_pairs(SEED + 4)),
+            "embedding-cloud.jsonl": b"".join(line(cloud) for _, cloud in embedding_pairs(SEED + 4)),
+            "voice.jsonl.gz": packed(voice_log(Random(SEED + 5))),
+            "rag.jsonl": b"".join(rag_log(Random(SEED + 6))),
+            "nightly-summaries.jsonl": b"".join(batch_log(Random(SEED + 7))),
+            "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
+        }
+    )
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     for name, content in sample_logs().items():
         (folder / name).write_bytes(content)

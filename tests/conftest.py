@@ -8,6 +8,8 @@ import socket
 import pytest
 from hypothesis import settings
 
+from edgeroi import compiled
+
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
 
@@ -32,3 +34,13 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(params=["part in C", "numpy"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Either way of reading and counting: what is asked of one is asked of the other."""
+    if request.param == "numpy":
+        monkeypatch.setattr(compiled, "part", None)
+    elif compiled.part is None:
+        pytest.skip("the part in C was not built here, or is switched off")
+    return str(request.param)

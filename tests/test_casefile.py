@@ -360,11 +360,22 @@ def test_a_log_is_read_once_however_many_workloads_rest_on_it(tmp_path: Path, mo
 
     write_log(tmp_path / "log.jsonl", [100.0] * 100, workload="a")
     write_log(tmp_path / "log.jsonl", [100.0] * 100, workload="b")
-    read: list[object] = []
+    read: list[tuple[object, tuple[str, ...]]] = []
     original = judging.read_log
-    monkeypatch.setattr(judging, "read_log", lambda *given, **more: (read.append(given), original(*given, **more))[1])
+    monkeypatch.setattr(judging, "read_log", lambda log, by, *cuts: (read.append((log, by)), original(log, by, *cuts))[1])
     text = "".join(SMALL.replace("search", name) for name in ("a", "b"))
     assert set(decisions(tmp_path, f"log: log.jsonl\nseen_from: client\nworkloads:{text}")) == {"a", "b"}
+    assert [columns[-1] for _, columns in read] == ["model_version", "session_id"]  # once, and once more for its sessions
+
+
+def test_sessions_are_not_looked_for_where_somebody_says_what_is_called_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeroi import judging
+
+    write_log(tmp_path / "log.jsonl", [100.0] * 100)
+    read: list[tuple[object, tuple[str, ...]]] = []
+    original = judging.read_log
+    monkeypatch.setattr(judging, "read_log", lambda log, by, *cuts: (read.append((log, by)), original(log, by, *cuts))[1])
+    decisions(tmp_path, f"log: log.jsonl\nseen_from: client\nworkloads:{SMALL}    origin_calls: {{count: 0}}\n")
     assert len(read) == 1
 
 

@@ -1,4 +1,7 @@
-"""Counting: against plain Python over the same requests, and the laws by which counts add up."""
+"""Counting: against plain Python over the same requests, and the laws by which counts add up.
+
+Each test asks both ways of counting, the part in C and numpy, and one compares the two bucket for bucket.
+"""
 
 import math
 from collections import defaultdict
@@ -8,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeroi import compiled
 from edgeroi.census import Census, exact_sums, partial_of, token_band
 from edgeroi.errors import EdgeroiError
 from edgeroi.request import NO_INSTANT, Batch, Labels, LineCount, joined
 from edgeroi.workload import OTHER, Partial, Tally, folded, over_limit, regrouped
+
+pytestmark = pytest.mark.usefixtures("way")
 
 NS_PER_DAY = 86_400 * 10**9
 NOON = 20_000 * NS_PER_DAY + NS_PER_DAY // 2
@@ -83,6 +89,37 @@ def test_every_cell_is_what_plain_counting_says():
             assert busy.busy_ns == sum(ns(numbers.get("latency_ms", 0)) for numbers in inside)
         assert sum(busy.requests for busy in tally.hours.values()) == len(dated)
         _assert_strata(tally, good)
+
+
+def test_both_ways_count_the_same(way, monkeypatch):
+    """Bucket for bucket, hour for hour, sum for sum: also of latencies over the whole range, and of one request."""
+    if way == "numpy":
+        pytest.skip("both are asked at once")
+    rng = np.random.default_rng(11)
+    told = [batch(rng, n, unknown) for n, unknown in ((1, 0.0), (1, 1.0), (5000, 0.3), (0, 0.0), (20_000, 0.0))]
+    wild = {"latency_ms": 10 ** rng.uniform(-6, 9.9, 3000), "quality": rng.uniform(-5, 5, 3000), "cost_usd": np.full(3000, 1e6)}
+    told.append(Batch(3000, np.zeros(3000, np.bool_), wild, {"workload": Labels.of(map(str, rng.integers(0, 900, 3000)), 3000)}))
+    told.append(Batch(2, np.array([False, True]), {"latency_ms": np.array([0.0, 2**53 / 1e6])}))
+    here = [partial_of(each, ("workload",)) for each in told]
+    monkeypatch.setattr(compiled, "part", None)
+    assert here == [partial_of(each, ("workload",)) for each in told]
+
+
+def test_the_part_in_c_refuses_what_is_no_stratum_and_no_duration(way):
+    """Nothing hands it such things; if something did, it would be told and not count them somewhere."""
+    if way == "numpy":
+        pytest.skip("numpy has no such doors")
+    cells, one = compiled.part.Cells(0), np.ones(1)
+    for strata, ms in ((np.array([1 << 41]), one), (np.array([0]), np.array([-1.0])), (np.array([0]), np.array([np.inf]))):
+        with pytest.raises(ValueError, match="no duration, or no stratum"):
+            cells.add(strata, ms)
+    with pytest.raises(ValueError, match="does not hold"):
+        cells.add(np.array([0, 1]), one)
+    with pytest.raises(ValueError, match="no group"):
+        compiled.part.sums(np.array([3]), one, 1.0, np.zeros((3, 3), np.int64))
+    with pytest.raises(ValueError, match="no amount"):
+        compiled.part.sums(np.array([0]), one, 1e300, np.zeros((3, 3), np.int64))
+    assert cells.held() == (b"", b"", b"")
 
 
 def _assert_strata(tally, good):

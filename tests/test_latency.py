@@ -404,3 +404,11 @@ def test_days_are_not_told_apart_within_one_bucket():
     whole = LatencyHistogram.from_ms(np.repeat([300.2, 300.4], 2500))
     assert whole.keys.size == 1
     assert not over_days(Tally(requests=5000, latency=whole, days=days), 0.5).differ
+
+
+def test_weights_that_round_to_more_than_1_are_still_a_distribution() -> None:
+    """The sum passes 1 by less than what is taken for rounding, one atom before the last."""
+    one = Latency(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.5 + 1e-10, 1e-17]))
+    assert [*one.cumulative] == [0.5, 1.0, 1.0]
+    weights, left, right = comonotone(one, Latency.constant(5.0))
+    assert (weights.sum(), left.max(), {*right.tolist()}) == (pytest.approx(1.0), 2.0, {5.0})

@@ -169,6 +169,16 @@ def test_two_generating_models_may_back_each_other(lint: Lint) -> None:
     assert not [finding for finding in lint(text) if finding.rule == "mixed-embeddings"]
 
 
+def test_a_hedge_over_two_embedding_models_mixes_them_too(lint: Lint) -> None:
+    text = CLEAN.replace("{input: 0.2 USD/Mtok}", "{input: 0.2 USD/Mtok}\n    model: all-MiniLM-L6-v2").replace("fallback:", "hedge:")
+    assert [finding.rule for finding in lint(text)] == ["mixed-embeddings"]
+
+
+def test_a_part_nobody_listed_is_asked_about_its_origin_calls_too(lint: Lint) -> None:
+    (found,) = lint(CLEAN.replace("    origin_calls: {count: 0}\n", ""))
+    assert found.rule == "origin-calls"
+
+
 def test_a_price_older_than_180_days_is_told(lint: Lint) -> None:
     read = date(2026, 5, 26)  # 180 days before
     assert lint(CLEAN, PriceBook({"shop": (row(as_of=read),)}, ("shop",))) == ()

@@ -280,6 +280,14 @@ def test_a_csv_dump_is_read_as_the_rows_are(tmp_path):
     assert dump.total.sums["cost_usd"].total == 2 * 2_000_000_000  # 2 x 0.002 USD in 1e-12 USD
 
 
+@pytest.mark.parametrize("null", ["", "\\N", "NULL"])
+def test_a_dump_spells_null_in_several_ways(tmp_path, null):
+    row = {name: str(value) for name, value in spend_row(completionStartTime=null, request_duration_ms=null, cache_hit=null).items()}
+    text = ",".join(row) + "\n" + ",".join(f'"{value}"' for value in row.values()) + "\n"
+    profile = profiled(tmp_path, name="dump.csv", text=text)
+    assert (profile.lines.profiled, profile.lines.rejected, profile.total.ttft.n) == (1, {}, 0)
+
+
 def test_a_number_in_a_dump_must_be_one(tmp_path):
     row = spend_row(prompt_tokens="1_000")
     text = ",".join(row) + "\n" + ",".join(f'"{value}"' for value in row.values()) + "\n"

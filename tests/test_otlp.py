@@ -256,6 +256,56 @@ def test_lines_one_object_and_a_pretty_one_say_the_same(tmp_path):
         assert whole.files[0].counted == "spans"
 
 
+def test_spans_by_themselves_say_the_same_in_an_array_and_a_line_each(tmp_path):
+    resource = {"attributes": attributes(service__name="shop")}
+    server = span({"gen_ai__usage__input_tokens": 3, "gen_ai__response__model": "qwen"}, spanId="s1", parentSpanId="c1", kind=2)
+    spans = [span() | {"resource": resource}, server, span({"http__method": "GET"}, spanId="h")]
+    told = profiled(tmp_path, export(span(), *spans[1:]))
+    texts = ["\n".join(map(json.dumps, spans)), json.dumps(spans), json.dumps(spans, indent=1), "\n" + json.dumps(spans) + "\n",
+             json.dumps([export(span(), *spans[1:])])]  # fmt: skip
+    for text in texts:
+        profile = profiled(tmp_path, text=text, name="spans.json")
+        assert profile.total == told.total
+        assert (profile.lines.profiled, profile.lines.skipped) == (1, {"other_record": 2})
+        assert profile.groups[0].key["workload"] == "shop/chat"
+
+
+def test_attributes_may_be_plain_names_and_values(tmp_path):
+    plain = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 12, "gen_ai.request.model": "m"}
+    profile = profiled(tmp_path, span() | {"attributes": plain})
+    assert profile.total.total("input_tokens") == 12
+
+
+def test_a_broken_span_in_an_array_costs_only_itself(tmp_path):
+    text = (
+        "[\n"
+        + json.dumps(span())
+        + ',\n{"traceId": "t", "spanId" "x"},\n'
+        + json.dumps({"a": 1})
+        + ",\n"
+        + json.dumps(span(spanId="c2"))[:-5]
+    )
+    profile = profiled(tmp_path, text=text, name="spans.json")
+    assert profile.lines.balanced
+    assert (profile.lines.read, profile.lines.profiled) == (4, 1)
+    assert {reject.line: reject.reason for reject in profile.rejects} == {3: "bad_json", 4: "missing_field", 5: "truncated_tail"}
+
+
+def test_the_sample_of_bare_spans_agrees_with_a_reading_of_our_own():
+    sample = Path(__file__).parents[1] / "sample_logs" / "trace.otlp.json"
+    spans = json.loads(sample.read_text())
+    clients = [one for one in spans if one["kind"] == 3]
+    good = [one for one in clients if one["status"].get("code") != 2]
+    profile = read_logs([sample], reading())
+    assert (profile.lines.read, profile.total.requests, profile.total.errors) == (len(spans), len(clients), len(clients) - len(good))
+    assert profile.lines.skipped == {"other_record": len(spans) - len(clients)}
+    latencies = sorted(int(one["endTimeUnixNano"]) - int(one["startTimeUnixNano"]) for one in good)
+    assert profile.total.latency.max_ms == latencies[-1] / 1e6
+    counted = [one for one in spans if one["kind"] == 2 and one["status"].get("code") != 2]
+    tokens = [int(a["value"]["intValue"]) for one in counted for a in one["attributes"] if a["key"] == "gen_ai.usage.output_tokens"]
+    assert profile.total.total("output_tokens") == sum(tokens)  # told by the servers, borrowed by their callers
+
+
 def test_every_span_and_every_bad_line_is_accounted_for(tmp_path):
     other = span({"http__method": "GET"}, spanId="h")
     text = "\n".join([json.dumps(export(span(), other)), "", "{bad", "[1]", '{"resourceMetrics":[]}', json.dumps(export())[:-3]])

@@ -84,10 +84,19 @@ def copied(place: Path) -> Path:
     return place
 
 
+#: 22 November 2026: the day whose prices and warnings the README shows; a later day warns that prices grow old.
+DAY_OF_THE_README = "1795305600"
+
+
 def run(command: str, place: Path) -> tuple[str, ...]:
     """What a reader sees: stdout and stderr in one, without colour, not cut to a width."""
     keep = {key: value for key, value in os.environ.items() if key not in {"FORCE_COLOR", "COLUMNS", "EDGEROI_CONFIG"}}
-    env = keep | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+    env = keep | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "LC_ALL": "C.UTF-8",
+        "SOURCE_DATE_EPOCH": DAY_OF_THE_README,
+    }
     done = subprocess.run(
         ["bash", "-c", command], cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )

@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import json
 import math
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,10 @@ def generated() -> dict[str, bytes]:
     return generator().sample_logs()
 
 
+def gateways() -> dict[str, bytes]:
+    return sys.modules["generate_gateways"].gateway_logs(generator().SEED) if generated() else {}
+
+
 def content(name: str, stored: bytes) -> bytes:
     """Compressors may differ between versions of Python; what they hold may not."""
     return gzip.decompress(stored) if name.endswith(".gz") else stored
@@ -49,11 +54,31 @@ def test_the_seed_gives_the_shipped_bytes(name: str) -> None:
 
 
 def test_nothing_else_lies_in_the_folder() -> None:
-    assert {p.name for p in FOLDER.iterdir() if p.is_file()} == {*generated(), "generate.py", "README.md"}
+    there = {p.name for p in FOLDER.iterdir() if p.is_file()}
+    assert there - {p.name for p in FOLDER.glob("generate*.py")} == {*generated(), "README.md"}
 
 
-def test_samples_stay_under_two_megabytes() -> None:
-    assert sum(p.stat().st_size for p in FOLDER.rglob("*") if p.is_file() and p.suffix != ".pyc") < 2_000_000
+@pytest.mark.parametrize("name", sorted(gateways()))
+def test_samples_of_gateways_stay_small(name: str) -> None:
+    assert len(generated()[name]) <= 25_000
+
+
+def test_samples_stay_under_three_megabytes() -> None:
+    assert sum(p.stat().st_size for p in FOLDER.rglob("*") if p.is_file() and p.suffix != ".pyc") < 3_000_000
+
+
+def test_an_access_log_is_small() -> None:
+    sizes = {name: len(content) for name, content in generated().items() if name in sys.modules["generate_access"].WRITERS}
+    assert sizes
+    assert max(sizes.values()) <= 25_000
+
+
+TOOLS = sorted(name for name in generated() if name.startswith(("loadtest.", "bench.", "stage.")))
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_sample_of_a_tool_is_small(name: str) -> None:
+    assert (FOLDER / name).stat().st_size <= 25_000
 
 
 @pytest.mark.parametrize("name", sorted(generated()))

@@ -26,6 +26,7 @@ from edgeroi.spec import (
     ProjectPolicy,
     Reason,
     Route,
+    RouteRule,
     Scenario,
     Split,
     StatedPrice,
@@ -293,6 +294,73 @@ def test_every_policy(write: Write) -> None:
     assert isinstance(route, Route)
     assert route.parts == ("edge", "cloud")
     assert route.rules[0].when == (Condition("region", "in", ("eu-west", "eu-north")), Condition("confidence", ">=", ("0.8",)))
+
+
+def test_what_a_policy_may_say_besides(write: Write) -> None:
+    def policy(text: str) -> object:
+        return getattr(option(write, text), "policy")  # noqa: B009
+
+    watched = policy("{fallback: {first: edge, then: cloud, after: 500 ms, watch: ttft, on: timeout, abandoned: free}}")
+    after = point(500, "options.third.fallback.after")
+    assert watched == Fallback("edge", "cloud", after, watch="ttft", on=("timeout",), abandoned_free=True)
+    assert policy("{fallback: {first: edge, then: cloud, on: [error]}}") == Fallback("edge", "cloud", on=("error",))
+    sure = policy("{cascade: {first: edge, then: cloud, confidence: 0.8, judge_takes: 20 ms}}")
+    assert sure == Cascade("edge", "cloud", confidence=0.8, judge_takes=point(20, "options.third.cascade.judge_takes"))
+    rules = "[{when: {input_tokens: '< 50', prompt: {has_none_of: [Summarize, explain]}}, to: edge, share: 30%}]"
+    routed = policy(f"{{route: {{rules: {rules}, otherwise: cloud}}}}")
+    when = (Condition("input_tokens", "<", ("50",)), Condition("prompt", "has_none_of", ("summarize", "explain")))
+    assert routed == Route((RouteRule(when, "edge", point(0.3, "options.third.route.rules.1.share")),), "cloud")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "fix"),
+    [
+        ("{cascade: {first: edge, then: cloud}}", "which answers go on is missing", "write `escalated: 20%`"),
+        (
+            "{cascade: {first: edge, then: cloud, escalated: 20%, confidence: 0.8}}",
+            "`escalated` and `confidence` exclude each other",
+            "keep one",
+        ),
+        ("{fallback: {first: edge, then: cloud, on: timeout}}", "a timeout needs `after`", "write `after: 500 ms`"),
+        ("{fallback: {first: edge, then: cloud, on: error, after: 1 s}}", "it falls back on errors only", "drop `after`"),
+        ("{fallback: {first: edge, then: cloud, on: timeouts}}", "'timeouts' is not known here", "did you mean 'timeout'"),
+        ("{fallback: {first: edge, then: cloud, after: 1 s, watch: tftt}}", "'tftt' is not known here", "did you mean 'ttft'"),
+        ("{fallback: {first: edge, then: cloud, timeout: 1 s}}", "unknown key 'timeout'", "write `after: 500 ms`"),
+        ("{hedge: {first: edge, then: cloud, delay: 1 s}}", "unknown key 'delay'", "write `after: 80 ms`"),
+        ("{cascade: {first: edge, then: cloud, escalated: 5%, threshold: 1}}", "unknown key 'threshold'", "write `confidence: 0.8`"),
+        ("{route: {rules: [{when: {latency_ms: '< 50'}, to: edge}], otherwise: cloud}}", "latency_ms is known only once", "known before"),
+        (
+            "{route: {rules: [{when: {input_tokens: short}, to: edge}], otherwise: cloud}}",
+            "'short' is no limit of input_tokens",
+            "like `< 50`",
+        ),
+        ("{route: {rules: [{when: {region: '< 5'}, to: edge}], otherwise: cloud}}", "region is no number", "name the values"),
+        ("{route: {rules: [{when: {input_token: '< 5'}, to: edge}], otherwise: cloud}}", "'input_token' is no column", "'input_tokens'"),
+        ("{route: {rules: [{when: {}, to: edge}], otherwise: cloud}}", "no condition", "stands under `otherwise`"),
+        (
+            "{route: {rules: [{when: {prompt: {has_none: [a]}}, to: edge}], otherwise: cloud}}",
+            "unknown key 'has_none'",
+            "did you mean 'has_none_of'",
+        ),
+        (
+            "{route: {rules: [{when: {input_tokens: {has_any_of: [a]}}, to: edge}], otherwise: cloud}}",
+            "input_tokens is no text",
+            "like `< 50`",
+        ),
+        (
+            "{route: {rules: [{when: {region: a}, to: edge, share: 70%}, {when: {region: b}, to: edge, share: 40%}], otherwise: cloud}}",
+            "the shares add up to 1.1, more than 1",
+            "the rest goes otherwise",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_policy(write: Write, text: str, message: str, fix: str) -> None:
+    with pytest.raises(EdgeroiError) as raised:
+        option(write, text)
+    assert message in str(raised.value)
+    assert fix in str(raised.value)
+    assert raised.value.place is not None
+    assert raised.value.place.line
 
 
 def test_a_price_by_reference_has_its_context(write: Write) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import subprocess
 import sys
@@ -9,12 +11,17 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+import jsonschema
+import numpy as np
 import pytest
 from judged import TODAY, judged
+from scipy.stats import norm
 
+from edgeroi.cli.schema import schema_text
 from edgeroi.linting import lint_files
+from edgeroi.renderers import Page, renderer
 from edgeroi.verdict import Decision, Verdict
-from edgeroi.verdict_report import WORDS
+from edgeroi.verdict_report import WORDS, verdict_report
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -80,6 +87,14 @@ def test_a_whole_folder_in_one_call() -> None:
     ran = subprocess.run([sys.executable, "-m", "edgeroi", "compare", str(FOLDER)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("net (low..high)") == len(list(FOLDER.rglob("*.yaml")))
+
+
+@pytest.mark.parametrize("command", ["compare", "check"])
+def test_every_document_keeps_its_schema(command: str) -> None:
+    files = sorted(FOLDER.glob("*.yaml"))
+    document = json.loads(renderer("json").render(verdict_report(judged(*files, gate=command == "check")), Page()))
+    found = jsonschema.Draft202012Validator(json.loads(schema_text(command))).iter_errors(document)
+    assert [error.json_path for error in found] == []
 
 
 # ---- the article -------------------------------------------------------------------------------------------------------------
@@ -158,3 +173,78 @@ def test_the_voice_deadline_is_met_by_the_edge_alone() -> None:
 
     met = {name: needs_of(case, option)["p95 < 800 ms"] for name, option in case.options.items()}
     assert met == {"cloud": "misses", "regional": "misses", "edge": "meets"}
+
+
+def test_a_hybrid_beats_both_sides() -> None:
+    """The edge alone loses against the cloud alone, whose net is 0; asking the one first and the other behind it gains."""
+    for workload, hybrid in (("reply", "guarded"), ("triage", "checked")):
+        found = decided("hybrid.yaml")[workload]
+        nets = {name: books.likely.net for name, books in found.case.all_books.items()}
+        assert nets["edge"] < -found.case.books.likely.cost * 0.05
+        assert nets[hybrid] > 1000
+        assert (found.best, found.case.options[found.best].places) == (hybrid, ("edge", "cloud"))
+
+
+def test_the_figures_in_the_hybrids_comment() -> None:
+    """Misses of 1,500 ms by the formulas: P(L1 > 600) by lognormal tails and cold starts, then P(L2 > 900) behind it, and 2 % failures.
+
+    The edge: 12 + lognormal(240, 600), in 4 % of requests 4 s more; the cloud: 95 + lognormal(420, 2400).
+    """
+    from scipy.stats import norm
+
+    def late(ms: float, p50: float, p99: float) -> float:
+        return float(norm.sf(np.log(ms / p50) / (np.log(p99 / p50) / norm.ppf(0.99))))
+
+    cloud, edge = late(1405, 420, 2400), 0.98 * (0.96 * late(1488, 240, 600) + 0.04) + 0.02
+    goes = 0.98 * (0.96 * late(588, 240, 600) + 0.04)
+    found = decided("hybrid.yaml")["reply"].case
+    misses = {name: found.books.latency_of(option).miss_ratio(1500) for name, option in found.options.items()}  # type: ignore[union-attr]
+    assert misses["cloud"] == pytest.approx(cloud, rel=0.001)
+    assert misses["edge"] == pytest.approx(edge, rel=0.001)
+    # A failure takes as long as a success: most show after some 250 ms, and leave the cloud the rest of the time.
+    independent = goes * late(805, 420, 2400) + 0.02 * (0.96 * late(1500 - 95 - 252, 420, 2400) + 0.04 * late(805, 420, 2400))
+    # Where the same requests are slow, those that go on meet the slowest 6 % of the cloud, all of them above 1,400 ms: every one is late.
+    together = goes + 0.02
+    assert misses["guarded"] == pytest.approx(0.9 * independent + 0.1 * together, rel=0.01)
+    text = (FOLDER / "hybrid.yaml").read_text(encoding="utf-8")
+    for name, said in (("cloud", "5.3 %"), ("edge", "5.9 %"), ("guarded", "1.7 % are late")):
+        assert f"{100 * misses[name]:.1f} %" in said
+        assert said in text
+
+
+def test_a_nearer_region_meets_the_deadline_for_less_than_the_edge() -> None:
+    """250 and 400 tokens, 2 M a month: 500 and 800 Mtok at 0.72 USD/Mtok each way are 936 USD; neurons at the edge come to 1,945.61."""
+    found = decided("nearer-region.yaml")["drafts"]
+    edge = (500 * 26668 + 800 * 204805 - 10_000 * 730 / 24) / 1000 * 0.011
+    assert found.reason == f"virginia misses p95 < 700 ms, amsterdam meets it for ${edge - (500 + 800) * 0.72:,.2f} a month less than edge"
+    assert found.books.likely.premium == pytest.approx((500 + 800) * 0.72 - 500 * 0.10 - 800 * 0.32)
+    at_the_edge = decided("nearer-region.yaml")["drafts-at-the-edge"]
+    assert at_the_edge.reason.startswith("amsterdam meets p95 < 700 ms for ")
+
+
+def test_no_option_of_the_headset_meets_both_needs() -> None:
+    found = decided("impossible.yaml")["labels"]
+    assert found.reason == "no option meets every need: cloud misses p99 < 20 ms, edge misses p99 < 20 ms, headset misses quality"
+    missing = {name: found.books.latency_of(option).quantile(0.99) - 20 for name, option in found.case.options.items()}  # type: ignore[union-attr]
+    assert missing == pytest.approx({"cloud": 62 + 45 - 20, "edge": 5 + 33 - 20, "headset": 16 - 20}, abs=0.01)
+
+
+def test_the_same_servers_at_four_sites_wait_longer_than_in_one_place() -> None:
+    """Lognormal service, p50 55 and p99 210 ms: its mean holds a server, sites of two and a pool of eight are M/M/c at one utilisation."""
+    sigma = math.log(210 / 55) / norm.ppf(0.99)
+    holds = 55 * math.exp(sigma**2 / 2)
+    rho = 250e6 / (730 * 3.6e6) * holds / 8
+    found = decided("dedicated.yaml")["classify"].books
+    waits = {2: holds * rho**2 / (1 - rho**2), 8: holds * erlang_c_of(8, 8 * rho) / (8 * (1 - rho))}
+    assert found.after is not None
+    assert found.before is not None
+    assert found.after.mean_ms == pytest.approx(8 + holds + waits[2], rel=1e-3)
+    assert found.before.mean_ms == pytest.approx(48 + holds + waits[8], rel=1e-3)
+    assert found.likely.premium == 0
+    assert decided("dedicated.yaml")["classify-at-night"].books.saved.mean > 0  # type: ignore[union-attr]
+
+
+def erlang_c_of(servers: int, load: float) -> float:
+    """From its sum, not from the recursion."""
+    last = load**servers / math.factorial(servers) * servers / (servers - load)
+    return last / (sum(load**n / math.factorial(n) for n in range(servers)) + last)

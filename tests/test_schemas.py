@@ -177,8 +177,10 @@ options:
   fallen: {fallback: {first: edge, then: cloud, after: 500 ms}}
   hedged: {hedge: {first: edge, then: cloud, after: 500 ms, correlation: 20%}, assume: {why: w, by: b}}
   cascaded: {cascade: {first: edge, then: cloud, escalated: 20%, judge: 0.001 USD/request}}
+  sure: {cascade: {first: edge, then: cloud, confidence: 0.8, judge: 0.001 USD/request, judge_takes: 20 ms, kept_quality: 0.9}}
+  streamed: {fallback: {first: edge, then: cloud, after: 500 ms, watch: ttft, on: [timeout, error], abandoned: free}}
   parted: {split: {edge: 20%, cloud: 80%}}
-  routed: {route: {rules: [{when: {region: eu-west}, to: edge}], otherwise: cloud}}
+  routed: {route: {rules: [{when: {region: eu-west, prompt: {has_none_of: [explain]}}, to: edge, share: 20%}], otherwise: cloud}}
 workloads:
   short:
     now: {price: deepinfra/BAAI/bge-base-en-v1.5, region: us-east}

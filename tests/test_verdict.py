@@ -348,3 +348,49 @@ workloads:
 """
     assert decision(tmp_path, f"seen_from: client\n{text}").verdict == "not_worth_it"
     assert decision(tmp_path, f"seen_from: gateway\n{text}").verdict == "undecided"
+
+
+# ---- needs that no option meets together -------------------------------------------------------------------------------------------
+
+
+def test_each_option_missing_another_need_is_impossible(tmp_path: Path) -> None:
+    """The cloud is good and late, the edge in time and bad."""
+    options = OPTIONS.replace("latency: 170 ms", "latency: 170 ms, quality: 0.95").replace(
+        "latency: 20 ms", "latency: 20 ms, quality: 0.80"
+    )
+    found = judged(tmp_path, NEEDS.format("deadline: {p99: 100 ms}, min_quality: 0.9"), options)
+    assert (found.verdict, found.decided_by) == ("impossible", "does an acceptable model fit?")
+    assert found.reason == "no option meets every need: cloud misses p99 < 100 ms, edge misses quality"
+
+
+def test_one_option_that_misses_nothing_is_enough(tmp_path: Path) -> None:
+    options = OPTIONS.replace("latency: 170 ms", "latency: 170 ms, quality: 0.95").replace(
+        "latency: 20 ms", "latency: 20 ms, quality: 0.80"
+    )
+    options += REGIONAL.format("latency: 60 ms, quality: 0.95")
+    found = decision(tmp_path, options + THREE + NEEDS.format("deadline: {p99: 100 ms}, min_quality: 0.9"))
+    assert (found.verdict, found.reason) == ("not_worth_it", "edge misses quality")
+
+
+def test_a_nearer_region_that_is_required_says_what_the_edge_would_cost_more(tmp_path: Path) -> None:
+    """1,000 Mtok at 0.05 and 0.20 USD."""
+    options = OPTIONS + REGIONAL.format("latency: 60 ms")
+    found = decision(tmp_path, options + THREE.replace("runs_on: edge", "runs_on: regional") + NEEDS.format("deadline: {p99: 100 ms}"))
+    assert (found.verdict, found.reason) == (
+        "required",
+        "cloud misses p99 < 100 ms, regional meets it for $150.00 a month less than edge",
+    )
+
+
+def test_what_the_net_pays_for_of_peoples_time(tmp_path: Path) -> None:
+    def labour(hour: str) -> str:
+        found = judged(tmp_path, f"    value: {{waiting: {hour} USD/h, why: w, by: b}}\n")
+        return next(step.evidence for step in found.steps if step.question == "operations labour?")
+
+    assert labour("15").endswith("the net pays for $6,055.00 of it a month")  # 10 M x 150 ms x 15 USD/h less 195
+    assert labour("0.1").endswith("the net pays for none")
+
+
+def test_the_same_price_is_said_as_such(tmp_path: Path) -> None:
+    said = sentence(judged(tmp_path, "", OPTIONS.replace("0.20", "0.005").replace("latency: 20 ms", "latency: 180 ms")))
+    assert said == "w: edge costs as much as cloud and adds 10 of 170 ms of a request; it pays only if it is not slower."

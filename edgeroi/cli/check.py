@@ -40,8 +40,9 @@ def check(
     from edgeroi.cli.exits import GateFailed
     from edgeroi.cli.output import write_report
     from edgeroi.cli.scenarios import day_of
+    from edgeroi.clock import today
     from edgeroi.errors import NoAnswer
-    from edgeroi.judging import judge, loaded, today, with_limits
+    from edgeroi.judging import judge, loaded, with_limits
     from edgeroi.verdict_report import unanswered, verdict_report
 
     scenarios, policies = loaded(inputs, set_, policy)

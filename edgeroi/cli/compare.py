@@ -86,7 +86,8 @@ def compare(
     """
     from edgeroi.cli.output import write_report
     from edgeroi.cli.scenarios import day_of
-    from edgeroi.judging import judge, loaded, today
+    from edgeroi.clock import today
+    from edgeroi.judging import judge, loaded
     from edgeroi.verdict_report import verdict_report
 
     explained = tuple(explain or ())
@@ -110,7 +111,7 @@ def compare(
         day = day_of(prices_as_of)
         with _in_options(profile, inputs, asked):
             scenario = _drafted(profile, inputs, asked, set_)
-            verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by: profile)
+            verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by, cuts: profile)
         verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
     write_report(verdict_report(verdicts), form, output)
 

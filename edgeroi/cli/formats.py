@@ -40,21 +40,46 @@ def report_of(listed: Sequence[Format], in_full: bool) -> Report:
     from edgeroi import __version__
     from edgeroi.report import Report, envelope
 
-    told: list[Json] = [{"name": f.name, "latency": f.unit, "counted": f.counted, "fields": dict(f.fields)} for f in listed]
+    told: list[Json] = [
+        {"name": f.name, "latency": f.unit, "counted": f.counted, "tells": list(tells(f)), "lacks": f.lacks, "fields": dict(f.fields)}
+        for f in listed
+    ]
     document: dict[str, Json] = {**envelope("formats", __version__, interval_level=None), "formats": told}
     return Report("formats", document, (_columns(listed[0]) if in_full else _overview(listed),))
 
 
+#: What a log may tell besides latency, and the columns that tell it.
+_TELLING = {
+    "TTFT": ("ttft_ms",),
+    "tokens": ("input_tokens",),
+    "cached tokens": ("cached_tokens",),
+    "cost": ("cost_usd",),
+    "errors": ("status", "error"),
+    "model": ("model",),
+    "provider": ("provider",),
+    "region": ("region",),
+    "time": ("timestamp",),
+}
+
+
+def tells(format: Format) -> tuple[str, ...]:
+    """What a log in this format tells besides latency, as its fields say."""
+    return tuple(word for word, columns in _TELLING.items() if any(column in format.fields for column in columns))
+
+
 def _overview(listed: Sequence[Format]) -> Table:
-    from edgeroi.report import Column, Row, Table, count, text
+    from edgeroi.report import Column, Row, Table, text
 
     columns = (
         Column("name", "format"),
         Column("latency", "latency"),
         Column("counted", "counted in"),
-        Column("columns", "columns", "count"),
+        Column("tells", "tells besides"),
+        Column("lacks", "does not tell"),
     )
-    rows = tuple(Row((text(f.name), text(f.unit), text(f.counted), count(len(f.fields)))) for f in listed)
+    rows = tuple(
+        Row((text(f.name), text(f.unit), text(f.counted), text(", ".join(tells(f)) or "as its logs"), text(f.lacks))) for f in listed
+    )
     caption = ("edgeroi formats NAME shows where each column comes from; the format of a file is found by its content",)
     return Table(columns, rows, caption=caption, name="formats")
 
@@ -64,4 +89,5 @@ def _columns(format: Format) -> Table:
 
     rows = tuple(Row((text(column), text(source))) for column, source in format.fields.items())
     columns = (Column("column", "column"), Column("source", "comes from"))
-    return Table(columns, rows, title=f"{format.name}: latency is {format.unit}, counted in {format.counted}", name="columns")
+    title = f"{format.name}: latency is {format.unit}, counted in {format.counted}"
+    return Table(columns, rows, title=title, caption=(f"does not tell: {format.lacks}",), name="columns")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,9 +23,10 @@ def lint(
 ) -> None:
     """Check scenarios, mappings and price files: errors end with exit 2, warnings with 0."""
     from edgeroi.cli.output import say, write_report, write_text
+    from edgeroi.clock import today
     from edgeroi.linting import lint_files, report_of
 
-    linted = lint_files(files, datetime.now(UTC).date(), overrides or (), prices or ())
+    linted = lint_files(files, today(), overrides or (), prices or ())
     if form is ReportFormat.table:
         write_text("".join(f"{finding}\n" for finding in linted.findings), output)
     else:

@@ -40,6 +40,8 @@ COMMANDS = (
     Command("profile", "Decide", "Request logs -> latency percentiles, tokens, errors, and what a saving would change."),
     Command("compare", "Decide", "Cost, latency and value of every option -> the verdict table."),
     Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
+    Command("probe", "Measure", "Measure live endpoints open-loop, edge and cloud interleaved."),
+    Command("selftest", "Measure", "What the probe itself adds on this machine."),
     Command("init", "Set up", "Draft a scenario from a log."),
     Command("prices", "Set up", "List, show and compare prices."),
     Command("lint", "Set up", "Check scenarios, mappings and price files."),

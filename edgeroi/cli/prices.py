@@ -114,12 +114,13 @@ def _only(book: PriceBook, pattern: str | None) -> PriceBook:
 
 
 def _day(text: str | None) -> date:
-    from datetime import UTC, date, datetime
+    from datetime import date
 
+    from edgeroi.clock import today
     from edgeroi.errors import EdgeroiError
 
     if text is None:
-        return datetime.now(UTC).date()
+        return today()
     try:
         return date.fromisoformat(text)
     except ValueError:

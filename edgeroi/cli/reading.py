@@ -96,11 +96,30 @@ class LogOptions:
 
         with progress("reading") as at, _terminated_like_interrupted() as terminated, _as_it_came(terminated):
             profile = read_logs(
-                self.logs, self.reading(), jobs=self.jobs, progress=at, rejects_to=self.rejects, keep=keep, grow=grow, go=self._go()
+                self.logs,
+                self.reading(),
+                jobs=self.jobs,
+                progress=_meanwhile(at),
+                rejects_to=self.rejects,
+                keep=keep,
+                grow=grow,
+                go=self._go(),
             )
         if terminated:
             return profile, Terminated()
         return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None
+
+
+def _meanwhile(at: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Tells of the progress; and while other processes read, this one loads what it needs when they are done."""
+
+    def told(done: int, total: int) -> None:
+        import edgeroi.profile_report
+        import edgeroi.renderers  # noqa: F401
+
+        at(done, total)
+
+    return told
 
 
 @contextmanager

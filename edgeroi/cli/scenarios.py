@@ -58,9 +58,12 @@ def _refuse_no_range(waiting: str) -> None:
 
 
 def profiled(options: LogOptions) -> Profile:
-    """The logs; unsound ones are refused."""
+    """The logs; unsound ones are refused, and those that list no request."""
     from edgeroi.judging import refuse_unsound
 
     profile = options.read()
     refuse_unsound(profile)
+    if not profile.groups:
+        said = f"{profile.aggregates[0].file} states an aggregate and lists no request, so it tells neither volume nor tokens"
+        raise EdgeroiError(said, fix="write a scenario that names it as the log of an option, and state requests and tokens there")
     return profile

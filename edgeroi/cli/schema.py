@@ -12,7 +12,9 @@ from edgeroi.cli.options import OutputOption
 
 
 def schema(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="profile, compare, check or scenario; the list without it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="profile, compare, check, probe, selftest or scenario; the list without it.")
+    ] = None,
     output: OutputOption = None,
 ) -> None:
     """The JSON Schema of a document."""

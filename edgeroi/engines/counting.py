@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from edgeroi.census import MOST_GROUPS as MOST_COUNTED
 from edgeroi.census import Census
 from edgeroi.request import Batch, joined
 from edgeroi.workload import Partial
@@ -42,7 +43,7 @@ class Counting:
         if bin not in self._census:
             if len(self._census) >= _MOST_CENSUSES:
                 self._partials = self.partials()
-            self._census[bin] = Census(self.by + ((*hidden, FILE) if hidden else ()))
+            self._census[bin] = Census(self.by + ((*hidden, FILE) if hidden else ()), most_groups=None if hidden else MOST_COUNTED)
         waiting = self._waiting.setdefault(bin, [])
         waiting.append(batch)
         if sum(batch.n for batch in waiting) >= _COUNTED_TOGETHER:

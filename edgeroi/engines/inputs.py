@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from xxhash import xxh3_128
 
 from edgeroi.errors import EdgeroiError, Place
-from edgeroi.logs.format import HEAD_BYTES, Detected, Head, LineFormat, NoLog, candidates, detect
+from edgeroi.logs.format import HEAD_BYTES, Detected, Head, LineFormat, LooksOver, NoLog, candidates, detect
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.saved import NAME as SAVED
 from edgeroi.logs.sources import Source, opened_file
@@ -113,11 +113,21 @@ def _as_detected(source: Source, reading: Reading, head: Head, compressed: bool,
     for_file = reading.for_file(source.path)
     try:
         start = (xxh3_128(head.data).digest(), len(head.data))
-        detected = detect(head, for_file)
+        detected = _looked_over(source, detect(head, for_file))
         return Input(source, detected, _telling_ids(for_file, detected), compressed, first, start)
     except EdgeroiError as error:
         error.place = Place(source.path)
         raise
+
+
+def _looked_over(source: Source, detected: Detected) -> Detected:
+    """The format as it reads this file, where it has to look over all of it first and the file can be read twice."""
+    if source.bytes is None or not isinstance(detected.format, LooksOver):
+        return detected
+    with opened_file(source) as raw:
+        first = raw.read(4)
+        raw.seek(0)
+        return replace(detected, format=detected.format.looked_over(opened(raw, first)))
 
 
 def _telling_ids(reading: Reading, detected: Detected) -> Reading:

@@ -17,7 +17,7 @@ from edgeroi.engines.growing import Earlier
 from edgeroi.engines.reader import Part, spooled
 from edgeroi.engines.workers import Run
 from edgeroi.errors import EdgeroiError, InternalFault, OutputFailed, Place
-from edgeroi.logs.format import LineFormat, Settled
+from edgeroi.logs.format import LineFormat, LooksOver, Settled
 from edgeroi.logs.rejects import Kept, reject_line
 from edgeroi.request import LineCount, less
 from edgeroi.workload import (
@@ -53,7 +53,8 @@ def profile_of(run: Run, rejects: Kept, notes: list[str], earlier: Earlier | Non
         whole = all(account.damage != "interrupted" for account in accounts)
         notes.append(f"interrupted: {'all' if whole else 'only part'} of the input was read")
     seen_from, sampling = _said(run, accounts, earlier, notes)
-    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling, growing)
+    aggregates = tuple(one for place in range(len(run.plan.inputs)) for part in run.parts_of(place) for one in part.aggregates)
+    return Profile(few, accounts, tuple(rejects.rejects), tuple(notes), seen_from, sampling, aggregates, growing)
 
 
 def _growing(run: Run, bins: Mapping[Bin, Partial], earlier: Earlier | None) -> Growing | None:
@@ -166,6 +167,7 @@ def _growth(
     tail_lines = replace(tail.tail_lines, read=1) if tail else LineCount()
     new = bins.get(run.plan.bin(place), Partial(run.plan.reading.by))
     is_lines = isinstance(input.detected.format, LineFormat) and not input.detected.format.hidden and not input.compressed
+    is_lines = is_lines and not isinstance(input.detected.format, LooksOver)
     return Growth(
         leaves=tuple(leaves),
         head=input.start[0],

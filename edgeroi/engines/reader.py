@@ -15,6 +15,8 @@ from typing import BinaryIO
 import numpy as np
 from xxhash import xxh3_128
 
+from edgeroi.aggregate import Aggregate
+from edgeroi.cuts import cut_labels
 from edgeroi.engines.counting import FILE, Bin, Counting
 from edgeroi.engines.duplicates import Repeated, Sieve, keys_of
 from edgeroi.engines.inputs import Input, Task, let_go, once_only
@@ -24,6 +26,7 @@ from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
 from edgeroi.logs.reading import Reading, constant_number
 from edgeroi.logs.rejects import KEPT_OF_REASON
+from edgeroi.logs.rules import ruled
 from edgeroi.logs.sources import opened_file
 from edgeroi.logs.stream import Damage, Prefixed, damage_of, opened
 from edgeroi.request import COLUMNS, Batch, Labels, LineCount
@@ -111,6 +114,7 @@ class Part:
     tail_bytes: int = 0
     tail_lines: LineCount = field(default_factory=LineCount)
     unknown: int = 0
+    aggregates: list[Aggregate] = field(default_factory=list)
 
     @property
     def owned(self) -> int:
@@ -248,6 +252,7 @@ class Reader:
         return self._sieve.lines(format, input.reading, data, last)
 
     def _take(self, part: Part, input: Input, chunk: Chunk, lines: bytes | None = None, *, tail: bool = False) -> None:
+        chunk = ruled(chunk, input.reading)
         if self.plan.keyed:
             keys, unknown = keys_of(chunk, lines)
             part.keys.append(keys)
@@ -256,6 +261,7 @@ class Reader:
         if chunk.faults:
             self._keep_faults(part, part.owned, chunk.faults)
         part.lines += replace(chunk.lines, read=0)
+        part.aggregates.extend(chunk.aggregates)
         part.notes.extend(note for note in chunk.notes if note not in part.notes)
         if chunk.sampling is not None:
             part.said, part.damage, part.saved_from = (chunk.seen_from, chunk.sampling), chunk.damage, chunk.saved_from
@@ -314,7 +320,8 @@ def _stated(batch: Batch, input: Input) -> Batch:
             numbers[column] = np.full(batch.n, np.nan if number is None else number)
     if input.detected.format.hidden:
         labels[FILE] = Labels.constant(input.source.path, batch.n)
-    return replace(batch, labels=labels, numbers=numbers)
+    stated = replace(batch, labels=labels, numbers=numbers)
+    return replace(stated, labels=cut_labels(stated, input.reading.cuts)) if input.reading.cuts else stated
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from edgeroi.logs.record import (
     Bad,
     error_text,
     instant_of,
+    mark_text,
     status_failed,
     zone_minutes,
 )
@@ -69,12 +70,12 @@ def columns_of(records: Sequence[Any], kind: RecordType, reading: Reading, paths
 
 
 #: Kinds of columns that repeat a few values: each combination of them is judged once.
-_WORDS = ("label", "status", "error", "flag")
+_WORDS = ("label", "status", "error", "flag", "mark")
 
 
 def looked_at(column: str, reading: Reading) -> bool:
     """Labels that are neither grouped by nor required are typed by the decoder, and that is all."""
-    return COLUMNS[column] != "label" or column in reading.by or column in reading.needed
+    return COLUMNS[column] != "label" or column in reading.kept or column in reading.needed
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ def _all_in_range(what: str, told: Floats, scale: float) -> bool:
 def _take_words(found: Found, kind: RecordType, paths: dict[str, Path], records: Sequence[Any], reading: Reading) -> None:
     """Columns of words and flags together: one look-up per record finds its combination of values."""
     # Identifiers differ from record to record, so they would make every combination new.
-    apart = [column for column in paths if column in IDENTIFIERS or column == "prompt"]
+    apart = [column for column in paths if column in IDENTIFIERS or column == "prompt" or COLUMNS[column] == "mark"]
     for columns in ([column for column in paths if column not in apart], *([column] for column in apart)):
         if not columns:
             continue
@@ -135,15 +136,17 @@ def take_word(found: Found, column: str, values: Sequence[Any], coded: NDArray[n
         found.odd |= np.array([value is None for value in values])[coded]
     if what == "flag":
         found.numbers[column] = np.array([np.nan if value is None else float(value) for value in values])[coded]
-    elif what != "label":
+    elif what not in ("label", "mark"):
         judged = [False if value is None else _failure(what, value, reading) for value in values]
         if None in judged:
             found.odd |= np.array([failed is None for failed in judged])[coded]
         if True in judged:
             found.failed |= np.array([bool(failed) for failed in judged])[coded]
-    if column in reading.by and what != "flag":
-        texts = Labels.of([None if value is None else error_text(value) or None for value in values], len(values))
-        found.labels[column] = Labels(texts.codes[coded], texts.names)
+    if column in reading.kept and what != "flag":
+        spelled = mark_text if what == "mark" else error_text
+        texts = Labels.of([None if value is None else spelled(value) or None for value in values], len(values))
+        same = len(texts.names) == len(values)  # each value has its own text, and so the codes stand already
+        found.labels[column] = Labels(coded if same else texts.codes[coded], texts.names)
 
 
 def _failure(what: str, value: Any, reading: Reading) -> bool | None:

@@ -17,13 +17,15 @@ from edgeroi.histogram import LONGEST_MS
 from edgeroi.logs.checked import instants_of
 from edgeroi.logs.format import Chunk
 from edgeroi.logs.reading import Reading
-from edgeroi.logs.record import MOST_COUNT, MOST_SCORE, MOST_USD, Bad, Intake, error_text, status_failed
-from edgeroi.request import COLUMNS, Batch, Labels, joined
+from edgeroi.logs.record import LAST_NS, MOST_COUNT, MOST_SCORE, MOST_USD, Bad, Intake, error_text, mark_text, status_failed
+from edgeroi.request import COLUMNS, NO_INSTANT, Batch, Labels, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Bools = NDArray[np.bool_]
+#: The raw values of a column; an array holds doubles (NaN: unknown) or instants in ns (``NO_INSTANT``: unknown).
+Values = Sequence[Any] | NDArray[Any]
 _NS_PER_UNIT = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
@@ -89,7 +91,7 @@ class Row:
     raw: bytes
 
 
-def take_rows(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> Batch | None:
+def take_rows(intake: Intake, columns: Mapping[str, Values], rows: Sequence[Row]) -> Batch | None:
     """Judge records whose raw values stand side by side: those in order a column at a time, the others one by one.
 
     The requests of the former are returned; those of the latter are in ``intake``, with every reject and skip.
@@ -99,7 +101,7 @@ def take_rows(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: Sequen
         _take_each(intake, columns, rows, range(len(rows)))
         return None
     whole = quick.size == len(rows)
-    part = columns if whole else {column: [values[row] for row in quick.tolist()] for column, values in columns.items()}
+    part = columns if whole else {column: _at(values, quick) for column, values in columns.items()}
     judged = _Judged.of(part, quick.size, intake.reading)
     hits = int(np.count_nonzero(judged.hit & ~judged.odd))
     if hits:
@@ -108,6 +110,18 @@ def take_rows(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: Sequen
     left[quick] = judged.odd
     _take_each(intake, columns, rows, np.flatnonzero(left).tolist())
     return judged.batch()
+
+
+def _at(values: Values, rows: NDArray[np.intp]) -> Values:
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows.tolist()]
+
+
+def _raw(value: Any) -> Any:
+    """A value as JSON would give it, also where it stands in an array."""
+    if not isinstance(value, np.generic):
+        return value
+    plain = value.item()
+    return None if plain != plain or plain == NO_INSTANT else plain
 
 
 def with_batch(chunk: Chunk, batch: Batch | None) -> Chunk:
@@ -130,7 +144,7 @@ class _Judged:
     instants: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, columns: Mapping[str, Sequence[Any]], rows: int, reading: Reading) -> _Judged:
+    def of(cls, columns: Mapping[str, Values], rows: int, reading: Reading) -> _Judged:
         """Judge all columns that the reading looks at."""
         judged = cls(np.zeros(rows, np.bool_), np.zeros(rows, np.bool_), np.zeros(rows, np.bool_))
         for column in reading.columns:
@@ -139,31 +153,38 @@ class _Judged:
                 continue
             values = columns[column]
             if column in reading.needed:
-                judged.odd |= np.fromiter((value is None for value in values), np.bool_, rows)
+                judged.odd |= np.fromiter((_raw(value) is None for value in values), np.bool_, rows)
             judged._take(column, values, reading)
         judged._settle(reading)
         return judged
 
-    def _take(self, column: str, values: Sequence[Any], reading: Reading) -> None:
+    def _take(self, column: str, values: Values, reading: Reading) -> None:
         kind = COLUMNS[column]
-        if kind == "instant":
-            self.instants, bad = instants_of(values, reading.fields[column].unit if column in reading.fields else None)
+        if kind == "instant" and isinstance(values, np.ndarray):
+            self.instants = values
+            self.odd |= (values != NO_INSTANT) & ((values < 0) | (values >= LAST_NS))
+        elif kind == "instant":
+            self.instants, bad = instants_of(list(values), reading.fields[column].unit if column in reading.fields else None)
             self.odd |= bad
         elif kind == "label":
-            if column in reading.by:
+            if column in reading.kept:
                 self.labels[column] = Labels.of((value or None for value in values), len(values))
+        elif kind == "mark":
+            self.labels[column] = Labels.of((mark_text(value) or None for value in values), len(values))
         elif kind in ("status", "error"):
             self._take_outcome(column, values, reading)
         else:
             self._take_numbers(column, np.array(values, np.float64), reading)
 
-    def _take_outcome(self, column: str, values: Sequence[Any], reading: Reading) -> None:
-        outcomes = {value: _outcome(COLUMNS[column], value, reading) for value in set(values)}
-        told = [outcomes[value] for value in values]
-        self.odd |= np.fromiter((failed is None for failed, _ in told), np.bool_, len(told))
-        self.failed |= np.fromiter((bool(failed) for failed, _ in told), np.bool_, len(told))
-        if column in reading.by:
-            self.labels[column] = Labels.of((text or None for _, text in told), len(told))
+    def _take_outcome(self, column: str, values: Values, reading: Reading) -> None:
+        places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+        codes = np.fromiter(map(places.__getitem__, values), np.int32, len(values))
+        outcomes = [_outcome(COLUMNS[column], value, reading) for value in places]
+        self.odd |= np.array([failed is None for failed, _ in outcomes], np.bool_)[codes]
+        self.failed |= np.array([bool(failed) for failed, _ in outcomes], np.bool_)[codes]
+        if column in reading.kept:
+            names = Labels.of((text or None for _, text in outcomes), len(outcomes))
+            self.labels[column] = Labels(names.codes[codes], names.names)
 
     def _take_numbers(self, column: str, told: NDArray[np.float64], reading: Reading) -> None:
         low, high = _RANGES.get(COLUMNS[column], (0.0, 1.0))
@@ -217,16 +238,19 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "instant": (str, int, float, NoneType),
     "status": (str, int, NoneType),
     "error": (str, int, float, NoneType),
+    "mark": (str, int, float, bool, NoneType),
 }
 _NUMBERS = (int, float, NoneType)
 #: Whole numbers beyond are judged one by one.
 _MOST = 2**62
 
 
-def _in_order(columns: Mapping[str, Sequence[Any]], rows: int, reading: Reading) -> NDArray[np.intp]:
+def _in_order(columns: Mapping[str, Values], rows: int, reading: Reading) -> NDArray[np.intp]:
     """The rows whose values all have a type that their column's kind may have, and whose numbers are numbers."""
-    good = np.full(rows, not any(COLUMNS[column] in ("flag", "count") for column in reading.by))
+    good = np.full(rows, not any(COLUMNS[column] in ("flag", "count") for column in reading.kept))
     for column, values in columns.items():
+        if isinstance(values, np.ndarray):
+            continue  # numbers of its kind, NaN or NO_INSTANT where unknown; out of range is found later
         types = _TYPES.get(COLUMNS[column], _NUMBERS)
         if not set(map(type, values)) <= set(types):
             good &= np.fromiter((type(value) in types for value in values), np.bool_, rows)
@@ -244,9 +268,9 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     return int(np.count_nonzero(np.isnan(told))) == values.count(None)
 
 
-def _take_each(intake: Intake, columns: Mapping[str, Sequence[Any]], rows: Sequence[Row], which: Iterable[int]) -> None:
+def _take_each(intake: Intake, columns: Mapping[str, Values], rows: Sequence[Row], which: Iterable[int]) -> None:
     for row in which:
-        values = {column: told[row] for column, told in columns.items()}
+        values = {column: _raw(told[row]) for column, told in columns.items()}
         bad = next((value for value in values.values() if isinstance(value, Bad)), None)
         if bad is not None:
             intake.reject(rows[row].line, bad.reason, bad.detail, rows[row].raw)

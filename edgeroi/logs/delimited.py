@@ -69,14 +69,17 @@ def source_of(column: str, reading: Reading) -> str:
     return ".".join(mapped.path) if mapped else column
 
 
-def rows(stream: BinaryIO, begun: bytes, reading: Reading, separator: str, judging: Judging) -> Iterator[Chunk]:
+def rows(
+    stream: BinaryIO, begun: bytes, reading: Reading, separator: str, judging: Judging, names: tuple[str, ...] = ()
+) -> Iterator[Chunk]:
     """All records of a file, a chunk for each block of it. ``begun``: what was read of the stream already.
 
-    Raises ``InternalFault`` if the records' lines are not all the lines there are, by a count of newlines.
+    ``names``: the columns of a table that has no header. Raises ``InternalFault`` if the records' lines are not all the lines there
+    are, by a count of newlines.
     """
     newlines, rest, waiting = NewlineCount(), b"", [begun]
-    table = _Table(judging, separator)
-    for piece, last in _with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), newlines.see)):
+    table = _Table(judging, separator, len(names) or None, judging(names) if names else None)
+    for piece, last in with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), newlines.see)):
         if piece.too_long:
             yield table.too_long(reading, piece.data)
             continue
@@ -155,7 +158,7 @@ class _Table:
             intake.blank += 1
 
 
-def _with_last(cut: Iterator[Piece]) -> Iterator[tuple[Piece, bool]]:
+def with_last(cut: Iterator[Piece]) -> Iterator[tuple[Piece, bool]]:
     """Each piece, and whether it is the file's last."""
     before = next(cut, None)
     for piece in cut:
@@ -193,6 +196,7 @@ class Delimited:
     unit = "latency_ms, ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "what its columns do not say; cells have no types, so numbers are plain and flags true or false"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

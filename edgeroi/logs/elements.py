@@ -1,13 +1,14 @@
 """The elements of one JSON array, each with the physical line it starts on; a broken element costs only itself.
 
-``[ {...}, {...} ]``, pretty-printed or on one line. A sound document is cut by ``msgspec`` in one pass; in a broken one a
-scanner of strings and brackets finds the elements and, after a fault, where the next one starts.
+``[ {...}, {...} ]``, pretty-printed or on one line, or the array under one key of an object (``{"data": [ ... ], "meta": ...}``). A
+sound document is cut by ``msgspec`` in one pass; in a broken one a scanner of strings and brackets finds the elements and, after
+a fault, where the next one starts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 _GAP = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*")
@@ -33,18 +34,85 @@ def elements(document: bytes, bom: int = 0) -> tuple[Element, ...]:
     Every byte between the brackets belongs to an element or to the white space and commas around one, so nothing is lost:
     a cut array ends in an element with fault ``truncated_tail``, and text after the closing bracket is one ``bad_json``.
     """
-    sound = _sound(document, bom)
-    return sound if sound is not None else tuple(_numbered(document, _scanned(document, bom)))
+    start = document.index(b"[", bom)
+    sound = _sound(document, start, memoryview(document)[bom:])
+    return sound if sound is not None else tuple(_numbered(document, _scanned(document, start, _nothing_after)))
 
 
-def _sound(document: bytes, bom: int) -> tuple[Element, ...] | None:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The elements of the array under one key of an object, and where the object ends: the byte behind it."""
+
+    key: str
+    elements: tuple[Element, ...]
+    end: int
+
+
+def listing(document: bytes, keys: Sequence[str], start: int = 0) -> Listing | None:
+    """The array under the first of the keys that the object at ``start`` has at its top; ``None`` where it has none.
+
+    What stands beside the array is not looked into. Every byte of the array belongs to an element as in ``elements``; a document
+    that is cut behind its array ends in one element with fault ``truncated_tail``.
+    """
+    opened = _array_under(document, keys, start)
+    if opened is None:
+        return None
+    key, at = opened
+    end = value_end(document, start)
+    closed = value_end(document, at) if end is not None else None
+    inside = document[at:closed] if closed is not None else b""
+    sound = _sound(document, at, inside) if closed is not None else None
+    if sound is not None and end is not None:
+        return Listing(key, sound, end)
+    spans = tuple(_scanned(document, at, _object_after))
+    return Listing(key, tuple(_numbered(document, iter(spans))), end if end is not None else len(document))
+
+
+def _array_under(document: bytes, keys: Sequence[str], start: int) -> tuple[str, int] | None:
+    """``(key, where its array starts)`` of the object at ``start``."""
+    depth, wanted, key = 0, {b'"' + key.encode() + b'"': key for key in keys}, None
+    for token in _TOKEN.finditer(document, start):
+        text = token.group()
+        if text in (b"{", b"["):
+            if key is not None and text == b"[":
+                return key, token.start()
+            depth, key = depth + 1, None
+        elif text in (b"}", b"]"):
+            depth, key = depth - 1, None
+            if depth <= 0:
+                return None
+        else:
+            colon = _past_white(document, token.end())
+            key = wanted.get(text) if depth == 1 and document[colon : colon + 1] == b":" else None
+    return None
+
+
+def value_end(document: bytes, start: int) -> int | None:
+    """The byte behind the object or array at ``start``; ``None`` where its brackets do not match or it is cut."""
+    closers: list[int] = []
+    for token in _TOKEN.finditer(document, start):
+        text = token.group()
+        if text in (b"{", b"["):
+            closers.append(_CLOSER[text[0]])
+        elif text == b'"':
+            return None
+        elif text in (b"}", b"]"):
+            if not closers or closers.pop() != text[0]:
+                return None
+            if not closers:
+                return token.end()
+    return None
+
+
+def _sound(document: bytes, start: int, array: bytes | memoryview) -> tuple[Element, ...] | None:
+    """The elements of the array that starts at ``start``, if it is JSON."""
     import msgspec
 
     try:
-        raws = msgspec.json.Decoder(list[msgspec.Raw]).decode(memoryview(document)[bom:])
+        raws = msgspec.json.Decoder(list[msgspec.Raw]).decode(array)
     except (msgspec.DecodeError, RecursionError):
         return None
-    found, at, line = [], document.index(b"[", bom) + 1, 1 + document.count(b"\n", 0, document.index(b"[", bom))
+    found, at, line = [], start + 1, 1 + document.count(b"\n", 0, start)
     for raw in map(bytes, raws):
         gap = _GAP.match(document, at)
         start = gap.end() if gap else at
@@ -71,14 +139,16 @@ def _numbered(document: bytes, spans: Iterator[_Span]) -> Iterator[Element]:
         yield Element(document[span.start : span.end].rstrip(_WHITE), line, span.start, span.fault, span.detail)
 
 
-def _scanned(document: bytes, bom: int) -> Iterator[_Span]:
-    at = document.index(b"[", bom) + 1
+def _scanned(document: bytes, start: int, after: Callable[[bytes, int], Iterator[_Span]]) -> Iterator[_Span]:
+    """The elements of the array at ``start``; ``after`` judges what follows its closing bracket."""
+    at = start + 1
     next_start, after_comma = _next_start(document, at), False
     while True:
         at = _past_white(document, at)
         end, mark, detail = _element_end(document, at)
         if mark == b"]":
-            yield from _last(document, at, end, after_comma)
+            yield from _last(at, end, after_comma)
+            yield from after(document, end + 1)
             return
         if mark == b",":
             yield _Span(at, end) if end > at else _Span(at, end, "bad_json", "nothing before a comma")
@@ -92,15 +162,29 @@ def _scanned(document: bytes, bom: int) -> Iterator[_Span]:
         at, after_comma = resumed.end() - 1, True
 
 
-def _last(document: bytes, at: int, end: int, after_comma: bool) -> Iterator[_Span]:
-    """What stands before the closing bracket at ``end``, and what stands after it."""
+def _last(at: int, end: int, after_comma: bool) -> Iterator[_Span]:
+    """What stands before the closing bracket at ``end``."""
     if end > at:
         yield _Span(at, end)
     elif after_comma:
         yield _Span(at, end, "bad_json", "a comma before the closing bracket")
-    tail = _past_white(document, end + 1)
+
+
+def _nothing_after(document: bytes, at: int) -> Iterator[_Span]:
+    """An array that is all of a document has nothing behind it."""
+    tail = _past_white(document, at)
     if tail < len(document):
         yield _Span(tail, len(document), "bad_json", "text after the end of the array")
+
+
+def _object_after(document: bytes, at: int) -> Iterator[_Span]:
+    """Behind an array inside an object the object goes on, and is closed."""
+    depth = 1
+    for token in _TOKEN.finditer(document, at):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token.group(), 0)
+        if depth == 0:
+            return
+    yield _Span(len(document), len(document), "truncated_tail", "the object around the array is cut off")
 
 
 def _cut(document: bytes, at: int, mark: bytes, detail: str) -> Iterator[_Span]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
+from edgeroi.aggregate import Aggregate
 from edgeroi.errors import EdgeroiError, Place, did_you_mean, near_miss
 from edgeroi.logs.reading import Reading
 from edgeroi.request import Batch, LineCount
@@ -54,12 +55,16 @@ class Claim:
     """Whether a format takes a file for its own, and why: what it recognised, or what it missed.
 
     ``unit`` is said where the file decides it ("latency_ms, ms"); else the format's own holds.
+    ``refused``: it is the format's, but no use, as ``why`` says; this is what to do about it.
+    ``reader``: what reads this file, where the format has several ways.
     """
 
     claimed: bool
     why: str
     unit: str | None = None
     format: str | None = None
+    refused: str | None = None
+    reader: LineFormat | StreamFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Chunk:
 
     ``batch``: the requests to count, cache hits already left out. ``partial``: for a saved profile, instead.
     ``faults``: one for each of ``lines.rejected``; a saved profile has none.
+    ``aggregates``: what a tool states of requests it does not list; each counts as one profiled record.
     ``seen_from``, ``sampling``, ``damage``, ``saved_from``: what a saved profile says of the logs it was made from.
     """
 
@@ -90,6 +96,7 @@ class Chunk:
     sampling: float | None = None
     damage: str | None = None
     saved_from: tuple[FileAccount, ...] = ()
+    aggregates: tuple[Aggregate, ...] = ()
 
 
 class Format(Protocol):
@@ -97,11 +104,13 @@ class Format(Protocol):
 
     ``unit``: where latency comes from and in what ("endTime - startTime, s"). ``fields``: each canonical column it fills, and from what.
     ``hidden``: label columns of its batches that are grouped by besides the reading's and settled after the merge.
+    ``lacks``: one sentence on what such a log cannot tell, or tells otherwise than its names say.
     """
 
     name: str
     unit: str
     fields: Mapping[str, str]
+    lacks: str
     counted: Counted
     hidden: tuple[str, ...]
 
@@ -141,6 +150,15 @@ class Settled(Format, Protocol):
         ...
 
 
+@runtime_checkable
+class LooksOver(Format, Protocol):
+    """A format of which a line can only be read when something is known of all the others."""
+
+    def looked_over(self, stream: BinaryIO) -> LineFormat | StreamFormat:
+        """The format as it reads this file, which it has read once to its end; for files that can be read twice."""
+        ...
+
+
 @dataclass(frozen=True)
 class Detected:
     """The format of a file, its name and unit as they are reported, and why it was taken for that."""
@@ -173,6 +191,9 @@ def detect(head: Head, reading: Reading) -> Detected:
     if claimed:
         both = "; ".join(f"{name} ({claims[name].why})" for name in claimed)
         raise EdgeroiError(f"could be any of {both}", place=place, fix="say which with --log-format")
+    refused = next(((name, claim) for name, claim in claims.items() if claim.refused), None)
+    if refused is not None:
+        raise NoLog(f"{refused[0]}: {refused[1].why}", place=place, fix=refused[1].refused)
     missed = "; ".join(f"{name}: {claim.why}" for name, claim in claims.items())
     raise NoLog(f"not a request log in any known format ({missed})", place=place, fix=_advice(head, reading))
 
@@ -201,4 +222,4 @@ def candidates(reading: Reading) -> Mapping[str, LineFormat | StreamFormat]:
 
 
 def _detected(format: LineFormat | StreamFormat, claim: Claim) -> Detected:
-    return Detected(format, claim.format or format.name, claim.unit or format.unit, claim.why)
+    return Detected(claim.reader or format, claim.format or format.name, claim.unit or format.unit, claim.why)

@@ -18,6 +18,7 @@ from edgeroi.logs.format import Chunk
 from edgeroi.logs.reading import Reading, constant_number
 from edgeroi.logs.record import Intake
 from edgeroi.logs.rejects import Kept
+from edgeroi.logs.rules import ruled
 from edgeroi.request import COLUMNS, Batch, Labels, LineCount
 from edgeroi.workload import FileAccount, Profile
 
@@ -36,7 +37,7 @@ def profile_frame(frame: pd.DataFrame, reading: Reading, name: str = "DataFrame"
     if reading.dedupe:
         raise EdgeroiError("a DataFrame's rows are its own to tell apart", key="dedupe", fix="give frame.drop_duplicates()")
     census, kept, lines, notes = Census(reading.by), Kept(), LineCount(), dict[str, None]()
-    for chunk in chunks(frame, reading):
+    for chunk in (ruled(chunk, reading) for chunk in chunks(frame, reading)):
         kept.keep(name, lines.read, chunk.faults)
         lines += chunk.lines
         notes |= dict.fromkeys(chunk.notes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Literal
 
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.jsonl import path_of, values_of
+from edgeroi.logs.jsonl import path_of, values_of, yields_to_usage
 from edgeroi.logs.objects import first_objects, from_array, is_array, whole
 from edgeroi.logs.reading import Reading
 from edgeroi.request import COLUMNS
@@ -25,6 +25,7 @@ class JsonArray:
     unit = "latency_ms, ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "what its columns do not say; the whole array is held in memory, so at most 256 MB"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
 
     def claim(self, head: Head, reading: Reading) -> Claim:
@@ -34,6 +35,8 @@ class JsonArray:
         mapped = reading.fields.get("latency_ms")
         name, unit = ("json-array mapped" if reading.mapped else self.name), f"{mapped.name}, {mapped.unit}" if mapped else self.unit
         records = first_objects(head)
+        if (yielded := yields_to_usage(records, reading, self.name)) is not None:
+            return yielded
         told = any("latency_ms" in values_of(record, reading) for record in records)
         empty = head.whole and not head.data.strip(b"\xef\xbb\xbf \t\r\n[]")
         latency = ".".join(path_of("latency_ms", reading))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from edgeroi.logs.checked import Columns, columns_of
-from edgeroi.logs.format import Chunk, Claim, Head
+from edgeroi.logs.format import Chunk, Claim, Counted, Head
 from edgeroi.logs.lines import is_utf16, object_of
 from edgeroi.logs.pieces import newlines
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.regular import LineShape, regular_columns
 from edgeroi.logs.typed import Path, RecordType, Seen, is_deep, learn, shape_of, value_type
-from edgeroi.request import COLUMNS, Batch, joined
+from edgeroi.logs.usage import usage_in
+from edgeroi.request import COLUMNS, RUN_RECORD, WARM_UP_RECORD, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
+#: What a probe writes beside its requests, by the line's only key.
+_NOT_A_REQUEST = {RUN_RECORD: "run_record", WARM_UP_RECORD: "other_record"}
 
 
 def path_of(column: str, reading: Reading) -> tuple[str, ...]:
@@ -39,13 +42,21 @@ def values_of(record: Mapping[str, Any], reading: Reading) -> dict[str, object]:
     return values
 
 
+def yields_to_usage(records: Iterable[Mapping[str, Any]], reading: Reading, name: str) -> Claim | None:
+    """No claim on records that count their tokens in a provider's usage object, unless the user says otherwise: others read those."""
+    chosen = "latency_ms" in reading.fields or reading.format == name
+    yields = not chosen and any(usage_in(record) is not None for record in records)
+    return Claim(False, "tokens are in usage objects, which usage-lines reads") if yields else None
+
+
 class Jsonl:
     """Lines of JSON; see the module."""
 
     name = "jsonl"
     unit = "latency_ms, ms"
-    counted: Literal["lines"] = "lines"
+    counted: Counted = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "what its columns do not say; a log in columns of its own is read by --map"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
 
     def claim(self, head: Head, reading: Reading) -> Claim:
@@ -60,6 +71,10 @@ class Jsonl:
         if not records:
             named = reading.mapped and head.name.endswith((".jsonl", ".ndjson")) and not head.data.lstrip().startswith(b"[")
             return Claim(named, "no line is a JSON object", unit, name)
+        if any(RUN_RECORD in record for record in records):
+            return Claim(False, "the log of a probe", unit, name)
+        if (yielded := yields_to_usage(records, reading, self.name)) is not None:
+            return yielded
         told = any("latency_ms" in values_of(record, reading) for record in records)
         return Claim(told, f"JSON lines with {latency}" if told else f"no JSON line has {latency}", unit, name)
 
@@ -249,6 +264,9 @@ def read_line(intake: Intake, number: int, line: bytes) -> Mapping[str, Any] | N
     record = object_of(line)
     if isinstance(record, Bad):
         intake.reject(number, record.reason, record.detail, line)
+        return None
+    if len(record) == 1 and (skipped := _NOT_A_REQUEST.get(next(iter(record)))):
+        intake.skip(skipped)
         return None
     intake.record(values_of(record, intake.reading), number, line)
     return record

@@ -9,7 +9,7 @@ What the names hide:
 - A cost of 0 is a model without a price, 0 tokens in all is a call whose usage nobody counted: both unknown.
 - ``cache_hit`` is a flag or the text "True"; a hit's ``request_id`` ends in ``_cache_hit`` and a time.
 - SpendLogs times are UTC and often say no zone: the format defines it, so none is asked for.
-- Rows that share a ``trace_id`` are attempts (retries, fallbacks) of one request; each is counted, as each was paid for.
+- Rows that share a ``trace_id`` may be attempts (retries, fallbacks) of one request: ``litellm_attempts`` says which, and joins them.
 - The proxy sees its providers, not the user's leg: such a log is seen from a gateway.
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edgeroi.logs.record import Bad, Skip, instant_of
+from edgeroi.logs.times import zoned
 
 #: Providers whose models run in the network's own edge sites. A gateway's other providers do not, whoever runs the gateway.
 EDGE_PROVIDERS: Final = frozenset(("cloudflare", "workers-ai", "workers_ai"))
@@ -34,7 +35,6 @@ _NO_MODEL_CALL = re.compile(
 _HEALTH_CHECK = "litellm-internal-health-check"
 _POLLS = ("background_response_cost_poll", "background_response_status_poll")
 _HIT_ID = re.compile(r"_cache_hit\d")
-_ZONE = re.compile(r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
 #: An epoch of this size is in ms or less, a smaller one in seconds.
 _LEAST_MS: Final = 1e11
 #: What every record of LiteLLM has, and the cost that one or the other kind has.
@@ -46,7 +46,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "request_id": "request_id, else id",
     "session_id": "session_id, else trace_id",
     "user_id": "end_user, else user",
-    "attempt": "metadata.attempted_retries + 1",
+    "attempt": "metadata.attempted_retries + 1; of joined attempts, how many",
     "workload": "model_group, else call_type",
     "placement": "edge where the provider is cloudflare or workers-ai or the model @cf/..., else unknown",
     "variant": "silent_experiment where metadata.is_silent_experiment",
@@ -113,6 +113,39 @@ def is_model_call(call_type: object) -> bool:
     return not (isinstance(call_type, str) and _NO_MODEL_CALL.fullmatch(call_type))
 
 
+def trace_of(record: Mapping[str, object]) -> str | None:
+    """What the attempts of one request share; ``None`` where the row says none."""
+    call = _unwrapped(record)
+    trace = call.get("trace_id") or call.get("session_id")
+    return trace if isinstance(trace, str) else None
+
+
+def kind_of(record: Mapping[str, object]) -> object:
+    """The kind of call."""
+    return _unwrapped(record).get("call_type")
+
+
+def is_failure(record: Mapping[str, object]) -> bool:
+    """Whether the row says that the call failed."""
+    return _status(_unwrapped(record)) == "failure"
+
+
+def is_first_attempt(record: Mapping[str, object]) -> bool:
+    """Whether the row says that neither a retry nor a fallback led to it."""
+    metadata = _object(_unwrapped(record).get("metadata"))
+    counts = (metadata.get("attempted_retries"), metadata.get("attempted_fallbacks"))
+    return all(type(count) is int and count == 0 for count in counts)
+
+
+def is_billed_attempt(record: Mapping[str, object]) -> bool:
+    """Whether the row only bills an earlier attempt of the request that another row tells."""
+    return _object(_unwrapped(record).get("metadata")).get("billed_retry_attempt") is True
+
+
+def _status(call: Mapping[str, object]) -> object:
+    return call.get("status") or _object(call.get("metadata")).get("status") or None
+
+
 def _times(call: Mapping[str, object]) -> dict[str, object] | Bad:
     instants = {name: _instant(call.get(name), name) for name in ("startTime", "endTime", "completionStartTime")}
     bad = next((at for at in instants.values() if isinstance(at, Bad)), None)
@@ -145,15 +178,6 @@ def _instant(value: object, name: str) -> int | Bad | None:
     return round(value * 1e6) * 1000 if isinstance(value, float) and value < _LEAST_MS else (at + 500) // 1000 * 1000
 
 
-def zoned(text: str) -> str:
-    """The date with its zone: UTC where it says none, ``+00`` spelled out."""
-    found = _ZONE.search(text, 11)
-    if found is None:
-        return text + "Z"
-    zone = found.group()
-    return f"{text[: found.start()]}{zone[:3]}:{zone[3:].lstrip(':') or '00'}" if zone[0] in "+-" else text
-
-
 def _labels(call: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:
     retries = metadata.get("attempted_retries")
     provider, model = call.get("custom_llm_provider"), call.get("model")
@@ -178,7 +202,7 @@ def at_edge(provider: object, model: object) -> bool:
 
 
 def _outcome(call: Mapping[str, object], metadata: Mapping[str, object]) -> dict[str, object]:
-    status = call.get("status") or metadata.get("status") or None
+    status = _status(call)
     information = _object(call.get("error_information")) or _object(metadata.get("error_information"))
     error = information.get("error_code") or information.get("error_class") or None
     return {"status": status, "error": error if status == "failure" else None, "cache_hit": _cache_hit(call)}

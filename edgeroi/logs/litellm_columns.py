@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from edgeroi.histogram import LONGEST_MS
 from edgeroi.logs.checked import instants_of
-from edgeroi.logs.litellm_calls import Json, at_edge, is_model_call, usage_of, zoned
+from edgeroi.logs.litellm_calls import Json, at_edge, is_model_call, usage_of
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import MOST_COUNT, MOST_USD
+from edgeroi.logs.times import zoned
 from edgeroi.request import NO_INSTANT, Batch, Labels
 
 Bools = NDArray[np.bool_]
@@ -43,7 +44,7 @@ _LABELS: Mapping[str, Callable[[Json], str | None]] = {
 
 def applies(reading: Reading) -> bool:
     """Whether the reading asks for nothing but what is known here."""
-    return not reading.fields and not reading.needed and set(reading.by) <= _LABELS.keys() | reading.const.keys() and (
+    return not reading.fields and not reading.needed and set(reading.kept) <= _LABELS.keys() | reading.const.keys() and (
         "latency_ms" not in reading.const
     )  # fmt: skip
 
@@ -67,7 +68,7 @@ def ordinary(calls: Sequence[Json], unusual: Bools, reading: Reading) -> Ordinar
     ttft = np.where((streamed == 1) & before_end, (first - start) / 1e6, np.nan)
     odd |= ~((latency >= 0) & (latency <= LONGEST_MS)) | (ttft < 0)
     numbers = {"latency_ms": latency, "ttft_ms": ttft, "streamed": streamed} | _usage(calls, odd)
-    labels = {name: _label(of, calls, odd) for name, of in _LABELS.items() if name in reading.by}
+    labels = {name: _label(of, calls, odd) for name, of in _LABELS.items() if name in reading.kept}
     keep = np.flatnonzero(~odd)
     kept = {name: values[keep] for name, values in numbers.items() if name in reading.columns and not np.isnan(values[keep]).all()}
     coded = {name: Labels(label.codes[keep], label.names) for name, label in labels.items() if name not in reading.const}

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final, Literal
 
 from edgeroi.logs.columns import Row
-from edgeroi.logs.delimited import Cells, Judge, number, peeked, rows, source_of, typed
+from edgeroi.logs.delimited import Cells, Judge, number, peeked, rows, typed
+from edgeroi.logs.elements import elements
+from edgeroi.logs.exported import row_judge
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.litellm import JUDGE, SEEN_FROM, claim_of
+from edgeroi.logs.lines import BOM, object_of
+from edgeroi.logs.litellm import SEEN_FROM, claim_of, noted
+from edgeroi.logs.litellm_attempts import CALL, add_failed, joined_attempts, told_apart
 from edgeroi.logs.litellm_calls import FIELDS, canonical
-from edgeroi.logs.objects import first_objects, from_array, give, is_array, seen, settled, whole
+from edgeroi.logs.objects import first_objects, from_array, is_array, known, seen, whole
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Intake
 from edgeroi.logs.table import header_of, separator_of
-from edgeroi.request import COLUMNS
+from edgeroi.workload import Partial
 
 _ADVICE = "write it as one record per line, which is read in bounded memory: jq -c '.[]' FILE > FILE.jsonl"
 #: Numbers in the database, and so in a dump of it; every other cell is text.
@@ -32,35 +37,38 @@ _NUMBERS: Final = frozenset(
     )
 )
 _FLAGS: Final = frozenset(("stream",))
+#: How dumps spell that a cell is null: a CSV's nothing, PostgreSQL's COPY, database tools.
+_NULLS: Final = frozenset(("", "\\N", "NULL", "null"))
 
 
 def _cell(name: str, cell: str) -> object:
     if name in _FLAGS:
         return typed("flag", cell)
-    return (number(cell) if name in _NUMBERS else cell) if cell else None
+    return None if cell in _NULLS else number(cell) if name in _NUMBERS else cell
 
 
-def _row_judge(names: tuple[str, ...], reading: Reading) -> Judge:
-    """The judge of a dump with this header; what the user maps is a column of the dump."""
-    mapped = {column: names.index(source_of(column, reading)) for column in reading.fields if source_of(column, reading) in names}
+def _looking_for(names: tuple[str, ...], traces: set[str]) -> Judge:
+    """The judge that only keeps the traces of failed rows."""
 
     def judge(intake: Intake, cells: Sequence[Cells], rows: Sequence[Row]) -> None:
-        for record, row in zip(cells, rows, strict=True):
-            values = canonical({name: _cell(name, cell) for name, cell in zip(names, record, strict=True)})
-            said = {column: typed(COLUMNS[column], record[place]) for column, place in mapped.items()}
-            give(intake, settled(values | dict.fromkeys(reading.fields) | said, reading) if isinstance(values, dict) else values, row)
+        for record in cells:
+            if any("failure" in cell for cell in record):
+                add_failed(dict(zip(names, record, strict=True)), traces)
 
     return judge
 
 
+@dataclass
 class LiteLLMDump:
-    """LiteLLM records in an array or a CSV dump; see the module."""
+    """LiteLLM records in an array or a CSV dump; see the module. ``failed``: as of ``LiteLLM``."""
 
-    name = "litellm-dump"
-    unit = "endTime - startTime, s"
+    failed: frozenset[str] | None = None
+    name: str = "litellm-dump"
+    unit: str = "endTime - startTime, s"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
-    fields: Mapping[str, str] = FIELDS
+    lacks: str = "the user's own way to the gateway; the region; the time to first token of calls that were not streamed"
+    fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
 
     def claim(self, head: Head, reading: Reading) -> Claim:
         """An array of which one element is a LiteLLM record, or a header with the columns of SpendLogs."""
@@ -70,15 +78,34 @@ class LiteLLMDump:
         separator = separator_of(line, ["startTime"])
         return claim_of([dict.fromkeys(header_of(line, separator))] if separator else (), reading, "header")
 
-    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """Read all records; an array has to be held whole, so above 256 MB it is refused with advice."""
+    def looked_over(self, stream: BinaryIO) -> LiteLLMDump:
+        """The format as it reads this file: attempts of one request are joined if any failed."""
+        traces: set[str] = set()
         first, begun = peeked(stream)
         if first.startswith(b"["):
-            yield seen(from_array(whole(stream, _ADVICE, begun), reading, JUDGE), reading, SEEN_FROM)
+            for element in elements(whole(stream, _ADVICE, begun), len(BOM) if begun.startswith(BOM) else 0):
+                add_failed(object_of(element.raw) if b"failure" in element.raw else None, traces)
         else:
             separator = separator_of(first, ["startTime"]) or ","
-            for chunk in rows(stream, begun, reading, separator, lambda names: _row_judge(names, reading)):
-                yield seen(chunk, reading, SEEN_FROM)
+            for _ in rows(stream, begun, Reading(), separator, lambda names: _looking_for(names, traces)):
+                pass
+        return LiteLLMDump(frozenset(traces), hidden=(CALL,) if traces else ())
+
+    def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
+        """Read all records; an array has to be held whole, so above 256 MB it is refused with advice."""
+        reading, call = replace(reading, hidden=self.hidden), told_apart(self.failed) if self.failed else canonical
+        first, begun = peeked(stream)
+        if first.startswith(b"["):
+            chunks = iter((from_array(whole(stream, _ADVICE, begun), reading, known(call)),))
+        else:
+            separator = separator_of(first, ["startTime"]) or ","
+            chunks = rows(stream, begun, reading, separator, lambda names: row_judge(names, reading, call, _cell))
+        for chunk in chunks:
+            yield seen(noted(chunk, self.failed), reading, SEEN_FROM)
+
+    def settle(self, partial: Partial) -> Partial:
+        """Each run of attempts counted as one request."""
+        return joined_attempts(partial)
 
 
 FORMAT = LiteLLMDump()

@@ -11,20 +11,34 @@
     require: [timestamp, model]
     seen_from: gateway
     sampling: 0.1
+    rules:                            # what follows from other fields: see ``logs/rules.py``
+      workload:
+        - {path: ^/v1/chat/, is: chat}
+      placement:
+        - {host: edge, is: edge}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeroi.errors import EdgeroiError, Place, did_you_mean
-from edgeroi.logs.reading import DEFAULT_BY, Reading, constant, known_column, mapped_source, reading, share, vantage
+from edgeroi.logs.reading import DEFAULT_BY, Field, Reading, constant, keys_of, known_column, mapped_source, reading, share, vantage
+from edgeroi.logs.record import IDENTIFIERS
+from edgeroi.logs.rules import FILE, Rule
+from edgeroi.request import COLUMNS, MARK
 from edgeroi.yamltree import Listing, Node, Scalar, Table, read_tree
 
-KEYS = ("map", "const", "not_error", "require", "seen_from", "sampling")
+KEYS = ("map", "const", "not_error", "require", "seen_from", "sampling", "rules")
+#: In ``rules``, what is no column: the requests to skip; in a rule, what is no condition: what it says.
+SKIP, IS = "skip", "is"
+#: What a rule may decide, and which columns it may look at.
+_DECIDED = tuple(column for column, kind in COLUMNS.items() if kind == "label" and column not in (*IDENTIFIERS, "prompt"))
+_LOOKED_AT = (*_DECIDED, "status", "error")
 
 
 def read(path: Path | str) -> Reading:
@@ -38,6 +52,9 @@ def read(path: Path | str) -> Reading:
     said = Reading()
     for key, node in tree.entries:
         said = _READ[key.text](said, node)
+    fixed = {*said.const, *said.from_name} & {rule.column for rule in said.rules}
+    if fixed:
+        raise EdgeroiError(f"{min(map(str, fixed))} is the same for the whole file, and has rules", place=tree.place, fix="keep one")
     return said
 
 
@@ -54,6 +71,7 @@ def with_mapping(said: Reading, path: Path | str) -> Reading:
         require=tuple(dict.fromkeys((*file.require, *said.require))),
         seen_from=said.seen_from or file.seen_from,
         sampling=said.sampling if said.sampling != 1.0 else file.sampling,
+        rules=tuple(rule for rule in file.rules if rule.column not in spoken_of),
     )
 
 
@@ -78,7 +96,7 @@ def _map(said: Reading, node: Node) -> Reading:
         else:
             fields[key.text] = found
     _apart(said.const, {**fields, **from_name}, node.place)
-    return replace(said, fields=fields, from_name=from_name)
+    return replace(said, fields={**said.fields, **fields}, from_name=from_name)
 
 
 def _const(said: Reading, node: Node) -> Reading:
@@ -117,6 +135,65 @@ def _sampling(said: Reading, node: Node) -> Reading:
     return replace(said, sampling=share(number, "sampling", node.place))
 
 
+def _rules(said: Reading, node: Node) -> Reading:
+    rules, marks = list[Rule](), dict[str, Field]()
+    if not isinstance(node, Table):
+        raise EdgeroiError("rules by column are wanted here", place=node.place, fix=_RULE)
+    for key, listed in node.entries:
+        if key.text != SKIP and key.text not in _DECIDED:
+            wrong = "has no rules" if key.text in COLUMNS else "is not a column"
+            raise EdgeroiError(f"{key.text!r} {wrong}", key="rules", place=key.place, fix=did_you_mean(key.text, (*_DECIDED, SKIP)))
+        rules += [_rule(None if key.text == SKIP else key.text, item) for item in _items(listed)]
+    for rule in rules:
+        for column, _ in rule.conditions:
+            if column.startswith(MARK):
+                marks[column] = Field(keys_of(column.removeprefix(MARK)))
+    return replace(said, rules=tuple(rules), fields={**said.fields, **marks})
+
+
+#: How a rule is written.
+_RULE = "for example `workload: [{path: ^/v1/chat/, is: chat}]`"
+
+
+def _rule(column: str | None, node: Node) -> Rule:
+    if not isinstance(node, Table):
+        raise EdgeroiError("a rule is conditions and what follows from them", key="rules", place=node.place, fix=_RULE)
+    conditions = tuple(_conditions(node))
+    said = node.get(IS)
+    if column is None and said is not None:
+        raise EdgeroiError("what is skipped is nothing else", key="rules skip", place=said.place, fix=f"leave out {IS}")
+    if not conditions:
+        raise EdgeroiError("a rule without a condition fits everything", key="rules", place=node.place, fix=_RULE)
+    if column is not None and said is None and len(conditions) > 1:
+        raise EdgeroiError("which of the conditions says the value?", key="rules", place=node.place, fix=f"add {IS}: VALUE")
+    return Rule(column, conditions, None if said is None else _worded(said))
+
+
+def _conditions(node: Table) -> Iterator[tuple[str, str]]:
+    for key, value in node.entries:
+        if key.text == IS:
+            continue
+        if key.text in COLUMNS and key.text not in _LOOKED_AT:
+            raise EdgeroiError(
+                f"rules look at text, and {key.text} is none", key="rules", place=key.place, fix=did_you_mean("", _LOOKED_AT)
+            )
+        if not all(keys_of(key.text)):
+            raise EdgeroiError(f"{key.text!r} has an empty part", key="rules", place=key.place)
+        pattern = _worded(value)
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise EdgeroiError(f"{pattern!r} is not a regular expression: {error}", key=f"rules {key.text}", place=value.place) from None
+        yield key.text if key.text == FILE or key.text in COLUMNS else MARK + key.text, pattern
+
+
+def _worded(node: Node) -> str:
+    text = _text(node)
+    if not text:
+        raise EdgeroiError("an empty text fits everything and says nothing", key="rules", place=node.place)
+    return text
+
+
 _READ: dict[str, Callable[[Reading, Node], Reading]] = {
     "map": _map,
     "const": _const,
@@ -124,6 +201,7 @@ _READ: dict[str, Callable[[Reading, Node], Reading]] = {
     "require": _require,
     "seen_from": _seen_from,
     "sampling": _sampling,
+    "rules": _rules,
 }
 
 

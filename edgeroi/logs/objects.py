@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from edgeroi.errors import EdgeroiError
-from edgeroi.logs.columns import Row
+from edgeroi.logs.columns import Row, take_rows, with_batch
 from edgeroi.logs.elements import Element, elements
 from edgeroi.logs.format import Chunk, Head
 from edgeroi.logs.jsonl import values_of
-from edgeroi.logs.lines import BOM, object_of
+from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake, Skip, error_text
+from edgeroi.request import Batch
 from edgeroi.workload import SeenFrom
 
 #: One JSON value has to be held whole; above this size it is refused.
@@ -24,12 +26,21 @@ _BLOCK = 4 << 20
 Judge = Callable[[Mapping[str, Any], Reading], dict[str, object] | Bad | Skip]
 
 
-def known(canonical: Callable[[Mapping[str, Any]], dict[str, object] | Bad | Skip]) -> Judge:
-    """The judge of a format that knows where its columns are: what the user says overrides what the format knows."""
+def known(
+    canonical: Callable[[Mapping[str, Any]], dict[str, object] | Bad | Skip],
+    readable: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+) -> Judge:
+    """The judge of a format that knows where its columns are: what the user says overrides what the format knows.
+
+    ``readable``: the record with what a mapping or a rule may name besides its own keys.
+    """
 
     def judge(record: Mapping[str, Any], reading: Reading) -> dict[str, object] | Bad | Skip:
         values = canonical(record)
-        return settled(overridden(values, record, reading), reading) if isinstance(values, dict) else values
+        if not isinstance(values, dict):
+            return values
+        told = readable(record) if readable and reading.fields else record
+        return settled(overridden(values, told, reading), reading)
 
     return judge
 
@@ -77,6 +88,38 @@ def from_lines(chunk: bytes, reading: Reading, judge: Judge) -> Chunk:
     return from_few(lines, range(len(lines)), tail, reading, judge)
 
 
+def from_lines_together(chunk: bytes, reading: Reading, judge: Judge) -> Chunk:
+    """The same as ``from_lines``, with what the lines tell checked a column at a time where all tell the same columns."""
+    lines = chunk.split(b"\n")
+    tail = lines.pop()
+    intake, told, rows = Intake(reading), list[dict[str, object]](), list[Row]()
+    for number, line in enumerate([*lines, tail] if tail else lines, 1):
+        if not line.strip(b" \t\r"):
+            intake.blank += 1
+            continue
+        record = object_of(line)
+        judged = record if isinstance(record, Bad) else judge(record, reading)
+        if isinstance(judged, dict):
+            told.append(judged)
+            rows.append(Row(number, line))
+        elif tail and number > len(lines) and isinstance(judged, Bad) and judged.reason == "bad_json":
+            intake.reject(number, "truncated_tail", "the last line has no newline and is cut", line)
+        else:
+            give(intake, judged, Row(number, line))
+    batch = _together(intake, told, rows)
+    intake.faults.sort(key=lambda fault: fault.line)
+    return with_batch(intake.chunk(len(lines) + bool(tail)), batch)
+
+
+def _together(intake: Intake, told: Sequence[dict[str, object]], rows: Sequence[Row]) -> Batch | None:
+    if not told or any(values.keys() != told[0].keys() for values in told):
+        for values, row in zip(told, rows, strict=True):
+            intake.record(values, row.line, row.raw)
+        return None
+    columns = {column: [values[column] for values in told] for column in intake.reading.columns if column in told[0]}
+    return take_rows(intake, columns, rows)
+
+
 def from_few(lines: Sequence[bytes], rows: Iterable[int], tail: bytes, reading: Reading, judge: Judge) -> Chunk:
     """Some of the lines, by their places from 0, and what stands behind the last newline."""
     intake, places = Intake(reading), tuple(rows)
@@ -117,25 +160,46 @@ def _take_element(intake: Intake, judge: Judge, element: Element) -> None:
 def whole(stream: BinaryIO, advice: str, begun: bytes = b"") -> bytes:
     """All of a document that is one JSON value; above 256 MB it is refused with advice. ``begun``: what was read of it already."""
     blocks, size = [begun], len(begun)
-    while block := stream.read(_BLOCK):
+    while size <= LARGEST_DOCUMENT and (block := stream.read(_BLOCK)):
         blocks.append(block)
         size += len(block)
-        if size > LARGEST_DOCUMENT:
-            raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=advice)
+    if size > LARGEST_DOCUMENT:
+        raise EdgeroiError(f"one JSON value of more than {LARGEST_DOCUMENT >> 20} MB", fix=advice)
     return b"".join(blocks)
 
 
-def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Every line with its newline, the last one as it is; a byte order mark at the start is left out."""
+def lines_of(stream: BinaryIO, begun: bytes = b"") -> Iterator[bytes]:
+    """Every line with its newline, the last one as it is; a byte order mark at the start is left out. ``begun``: what was read already.
+
+    A line of more than 256 MB is refused.
+    """
     rest, first = b"", True
-    while block := stream.read(_BLOCK):
+    while block := begun or stream.read(_BLOCK):
+        begun = b""
         if first:
             block, first = block.removeprefix(BOM), False
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         yield from (line + b"\n" for line in lines)
+        if len(rest) > LARGEST_DOCUMENT:
+            raise EdgeroiError(
+                f"a line of more than {LARGEST_DOCUMENT >> 20} MB", fix="write fewer records a line: jq -c . FILE > FILE.jsonl"
+            )
     if rest:
         yield rest
+
+
+def document_of(line: bytes) -> dict[str, Any] | Bad:
+    """The object a line holds, also where it is longer than a record may be: a page of records, a batch of spans."""
+    import msgspec
+
+    if len(line) <= LONGEST_LINE:
+        return object_of(line)
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Bad("bad_json", syntax(error))
+    return value if isinstance(value, dict) else Bad("not_object", "the document is JSON, but no object")
 
 
 def is_array(head: Head) -> bool:
@@ -145,8 +209,9 @@ def is_array(head: Head) -> bool:
     return start.startswith(b"[") and inside in (b"{", b"]", b"")
 
 
+@lru_cache(maxsize=4)
 def first_objects(head: Head) -> tuple[dict[str, Any], ...]:
-    """The objects at the start of a file, from an array or from lines; what is none is left out."""
+    """The objects at the start of a file, from an array or from lines; what is none is left out. Every format looks at the same ones."""
     if is_array(head):
         found = elements(head.data, len(BOM) if head.data.startswith(BOM) else 0)[:50]
         raws = tuple(element.raw for element in found if element.fault is None)

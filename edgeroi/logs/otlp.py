@@ -1,5 +1,6 @@
-"""OTLP-JSON traces with GenAI spans: one object, or one object a line as the collector's file exporter writes them.
+"""OTLP-JSON traces with GenAI spans: one object, one object a line as the collector's file exporter writes them, or spans by themselves.
 
+Bare spans, an array of them or one a line, carry no resource unless they bring it along (``resource``).
 Counted in spans: a line of k spans counts k, a line that cannot be read counts one. What makes a span a request, and which
 spans tell of the same one, is in ``spans``. Spans of one request are matched within a file, however far apart, up to 400,000 spans.
 A client span is measured in the application that calls the model: the user's own leg is not in it, so the log is seen from a
@@ -13,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, Literal
 
 from edgeroi.errors import EdgeroiError
+from edgeroi.logs.elements import elements
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
-from edgeroi.logs.objects import LARGEST_DOCUMENT, first_objects, is_array, lines_of, seen, settled
+from edgeroi.logs.lines import BOM
+from edgeroi.logs.objects import LARGEST_DOCUMENT, document_of, first_objects, is_array, lines_of, seen, settled
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.spans import ATTRIBUTES, TTFT_S, Span, attributes_of, outermost, span_of
@@ -27,6 +29,7 @@ _MOST_PENDING = 400_000
 #: By whether the spans are a server's.
 _SEEN_FROM: Final[Mapping[bool, SeenFrom]] = {False: "gateway", True: "server"}
 _ENVELOPES: Final = ("resourceSpans", "batches")
+_SPAN: Final = ("traceId", "spanId", "startTimeUnixNano")
 _ADVICE = "have the collector write one object a line (its file exporter does): jq -c . FILE > FILE.jsonl"
 
 
@@ -55,13 +58,17 @@ class Otlp:
     unit = "endTimeUnixNano - startTimeUnixNano, ns"
     counted: Literal["spans"] = "spans"
     hidden: tuple[str, ...] = ()
+    lacks = "the user's own way to the caller; cost, unless an instrumentation adds it; a first token of the server's is not the caller's"
     fields: Mapping[str, str] = _columns()
 
     def claim(self, head: Head, reading: Reading) -> Claim:
-        """An OTLP document of spans, on one line or several."""
+        """An OTLP document of spans, on one line or several, or spans by themselves."""
+        records = first_objects(head)
+        told = [envelope for record in records if (envelope := _envelope(record)) is not None]
+        if not told and any(map(_is_span, records)):
+            return Claim(True, "OTLP spans by themselves")
         if is_array(head):
-            return Claim(False, "an array, no OTLP document")
-        told = [envelope for record in first_objects(head) if (envelope := _envelope(record)) is not None]
+            return Claim(bool(told), "an array of OTLP documents" if told else f"no element has resourceSpans or {', '.join(_SPAN)}")
         start = head.data.removeprefix(BOM).lstrip(b" \t\r\n")[:4096]
         if told or (start.startswith(b"{") and any(f'"{name}"'.encode() in start for name in _ENVELOPES)):
             return Claim(True, f"an OTLP document with {told[0] if told else _ENVELOPES[0]}")
@@ -71,9 +78,11 @@ class Otlp:
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """Read all spans, then count one for each request."""
         pending = _Pending(reading)
-        for number, line in _documents(stream):
-            cut = None if line.endswith(b"\n") else damage_of(stream)
-            pending.take(number, line, cut)
+        for number, line, fault in _documents(stream):
+            if fault is None:
+                pending.take(number, line, None if line.endswith(b"\n") else damage_of(stream))
+            else:
+                pending.bad.append((number, fault, line))
             if len(pending.spans) > _MOST_PENDING:
                 chunk = pending.chunk(f"more than {_MOST_PENDING:,} spans: those of one request are matched within so many")
                 pending = _Pending(reading, pending.before + chunk.lines.read)
@@ -99,15 +108,17 @@ class _Pending:
         if not line.strip(b" \t\r\n"):
             self.blank += 1
             return
-        record = _object(line) if cut is None else Bad(cut.reason, "the stream ends inside this line")
+        record = document_of(line) if cut is None else Bad(cut.reason, "the stream ends inside this line")
         if isinstance(record, Bad) and record.reason == "bad_json" and not line.endswith(b"\n"):
             record = Bad("truncated_tail", "the last line has no newline and is cut")
         if isinstance(record, Bad):
             self.bad.append((number, record, line))
-        elif _envelope(record) is None:
-            self.bad.append((number, Bad("missing_field", "resourceSpans is missing"), line))
-        else:
+        elif _envelope(record) is not None:
             self.spans.extend(spans_in(record, number, _mapped(self.reading).values()))
+        elif _is_span(record):
+            self.spans.append(span_of(record, _resource(record), number, _mapped(self.reading).values()))
+        else:
+            self.bad.append((number, Bad("missing_field", "resourceSpans is missing"), line))
 
     def chunk(self, *notes: str) -> Chunk:
         """One request for each set of spans that tell of it, and the account of all."""
@@ -145,8 +156,7 @@ def _mapped(reading: Reading) -> dict[str, str]:
 def spans_in(document: Mapping[str, Any], line: int, kept: Iterable[str] = ()) -> Iterator[Span]:
     """Every span of an OTLP document, with the attributes ``kept``; what has not the shape of one holds none."""
     for group in _listed(document, *_ENVELOPES):
-        resource = group.get("resource")
-        names = attributes_of(resource.get("attributes")) if isinstance(resource, dict) else {}
+        names = _resource(group)
         for scope in _listed(group, "scopeSpans", "instrumentationLibrarySpans"):
             for span in _listed(scope, "spans"):
                 yield span_of(span, names, line, kept)
@@ -157,39 +167,44 @@ def _listed(holder: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
     return [part for part in found if isinstance(part, dict)]
 
 
+def _resource(holder: Mapping[str, Any]) -> dict[str, object]:
+    """The attributes of the resource that a group of spans, or a span by itself, names."""
+    resource = holder.get("resource")
+    return attributes_of(resource.get("attributes")) if isinstance(resource, dict) else {}
+
+
+def _is_span(record: Mapping[str, Any]) -> bool:
+    """Whether the record is a span by itself."""
+    return all(name in record for name in _SPAN)
+
+
 def _envelope(record: Mapping[str, Any]) -> str | None:
     return next((name for name in _ENVELOPES if isinstance(record.get(name), list)), None)
 
 
-def _object(line: bytes) -> dict[str, Any] | Bad:
-    """The document; one that is long is still read, as a batch of spans may well be."""
-    import msgspec
+def _documents(stream: BinaryIO) -> Iterator[tuple[int, bytes, Bad | None]]:
+    """Each document with the line it starts on, and why it is none where an array holds something broken.
 
-    if len(line) <= LONGEST_LINE:
-        return object_of(line)
-    try:
-        value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Bad("bad_json", syntax(error))
-    return value if isinstance(value, dict) else Bad("not_object", "the document is JSON, but no object")
-
-
-def _documents(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Each document with the line it starts on: every line, or all of the file where its first line is only the start of an object."""
+    Every line is one, or every element of an array, or all of the file where its first line is only the start of an object.
+    """
     lines = enumerate(lines_of(stream), 1)
     for number, line in lines:
-        if line.strip(b" \t\r\n") == b"{" or (line.strip() and _starts_object(line)):
-            yield number, _joined(line, (text for _, text in lines))
+        if line.lstrip(b" \t\r\n").startswith(b"["):
+            array = b"\n" * (number - 1) + _joined(line, (text for _, text in lines))
+            yield from ((one.line, one.raw + b"\n", Bad(one.fault, one.detail) if one.fault else None) for one in elements(array))
             return
-        yield number, line
+        if line.strip(b" \t\r\n") == b"{" or (line.strip() and _starts_object(line)):
+            yield number, _joined(line, (text for _, text in lines)), None
+            return
+        yield number, line, None
         if line.strip():
             break
-    yield from lines
+    yield from ((number, line, None) for number, line in lines)
 
 
 def _starts_object(line: bytes) -> bool:
     """Whether the line opens brackets it does not close, as the first line of a pretty-printed object."""
-    return line.lstrip(BOM).lstrip().startswith(b"{") and isinstance(_object(line), Bad) and line.count(b"{") > line.count(b"}")
+    return line.lstrip(BOM).lstrip().startswith(b"{") and isinstance(document_of(line), Bad) and line.count(b"{") > line.count(b"}")
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> bytes:

@@ -33,6 +33,7 @@ class Parquet:
     unit = "latency_ms, ms"
     counted: Literal["records"] = "records"
     hidden: tuple[str, ...] = ()
+    lacks = "what its columns do not say; instants need a zone"
     fields: Mapping[str, str] = {column: column for column in COLUMNS}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

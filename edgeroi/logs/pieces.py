@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeroi import compiled
 from edgeroi.logs.format import RAW_BYTES
 from edgeroi.logs.lines import LONGEST_LINE
 
-#: About how much is decoded at a time: it fits the processor's cache, and bounds the memory.
-PIECE_BYTES = 1 << 20
+#: About how much is decoded at a time: little enough for the processor's cache, and enough not to wait for what each piece costs.
+PIECE_BYTES = 1 << 21
 _TAIL_BYTES = 1 << 16
 _NEWLINE = 10
 
@@ -31,6 +32,8 @@ class Piece:
 
 def newlines(text: bytes) -> int:
     """How many newlines; where they are many, several times faster than ``count``."""
+    if compiled.part is not None:
+        return int(compiled.part.newlines(text))
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _NEWLINE))
 
 

@@ -5,6 +5,7 @@ The strings are those of the command line; a mapping file says the same in YAML 
     --map latency_ms=timing.total:s     the field ``total`` inside ``timing``, in seconds
     --map latency_ms=duration_ms        a name that ends in a unit needs none
     --map provider=@filename:^([a-z]+)_ the first group of a pattern found in the file's name
+    --map latency_ms=%D:us              the only number behind an Apache line (see ``logs/apache.py``)
     --const workload=chat               the same for every request
 """
 
@@ -18,14 +19,18 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Literal
 
+from edgeroi.cuts import Cut
 from edgeroi.errors import EdgeroiError, Place, did_you_mean
-from edgeroi.request import COLUMNS
+from edgeroi.logs.rules import FILE, Rule, found
+from edgeroi.request import COLUMNS, MARK
 from edgeroi.workload import SUMMED, SeenFrom
 
 TimeUnit = Literal["ns", "us", "ms", "s"]
 
 #: What one of the unit is in ms.
 MS_PER: Mapping[str, float] = MappingProxyType({"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3})
+#: Apache's own names for a duration, each in the unit that its definition says.
+_DIRECTIVES: Mapping[str, TimeUnit] = MappingProxyType({"%D": "us", "%T": "s", "%{us}T": "us", "%{ms}T": "ms", "%{s}T": "s", "%^FB": "us"})
 #: A name that ends so says its unit.
 _SUFFIXES: tuple[tuple[str, TimeUnit], ...] = (("_ns", "ns"), ("_us", "us"), ("_ms", "ms"), ("_s", "s"), ("Nano", "ns"))
 #: Columns a profile always looks at; the others only when grouped by, required or mapped.
@@ -58,8 +63,11 @@ class Reading:
 
     ``by``: the columns of a group, in order. ``fields``: mapped columns. ``from_name``: patterns on the file's name.
     ``const``: one text for every request, by column. ``not_error``: error or status values that are successes all the same.
-    ``require``: columns every request must tell. ``format``: the only format to try. ``dedupe``: exact duplicates are to be told apart.
-    ``file``: the file it is the reading of.
+    ``cuts``: columns among ``by`` that are grouped by what a rule asks of them, and not by their values.
+    ``require``: columns every request must tell. ``format``: the only format to try. ``file``: the file it is the reading of.
+    ``hidden``: labels besides ``by`` that the format of the file itself gives and settles by.
+    ``rules``: what labels follow from others (see ``logs/rules.py``); the fields they look at are among ``fields``, as marks.
+    ``dedupe``: exact duplicates are to be told apart.
     """
 
     by: tuple[str, ...] = DEFAULT_BY
@@ -73,17 +81,29 @@ class Reading:
     format: str | None = None
     dedupe: bool = False
     file: str | None = None
+    hidden: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def mapped(self) -> bool:
         """Whether the user said where columns come from."""
-        return bool(self.fields)
+        return any(not column.startswith(MARK) for column in self.fields)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The labels a batch must hold: those grouped by, and those that rules look at."""
+        if not self.rules:
+            return self.by
+        looked_at = (column for rule in self.rules for column, _ in rule.conditions if column != FILE and column not in self.const)
+        return tuple(dict.fromkeys((*self.by, *looked_at)))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The canonical columns this reading looks at, in the canonical order; the others are not even checked."""
-        wanted = {*PROFILED, *self.by, *self.require, *self.fields} - self.const.keys()
-        return tuple(column for column in COLUMNS if column in wanted)
+        wanted = {*PROFILED, *self.kept, *self.require, *self.fields} - self.const.keys()
+        marks = sorted(column for column in wanted if column.startswith(MARK)) if self.rules else ()
+        return (*(column for column in COLUMNS if column in wanted), *marks)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -101,19 +121,13 @@ class Reading:
 
     def for_file(self, name: str) -> Reading:
         """The reading of one file: what its name says has become constant. A name the pattern does not fit says nothing."""
-        said = {column: named(pattern, PurePath(name).name) for column, pattern in self.from_name.items()}
+        said = {column: found(pattern, PurePath(name).name) for column, pattern in self.from_name.items()}
         told = {column: text for column, text in said.items() if text is not None}
         return replace(self, const={**self.const, **told}, file=name)
 
 
 def _told(part: object) -> str:
     return repr(sorted(part.items()) if isinstance(part, Mapping) else part)
-
-
-def named(pattern: str, name: str) -> str | None:
-    """What the pattern finds in a name: its first group, or all of the match; ``None`` where it finds nothing."""
-    found = re.search(pattern, name)
-    return found and (found.group(1) if found.re.groups else found.group())
 
 
 def reading(
@@ -175,7 +189,7 @@ def field_of(column: str, source: str, option: str = "--map", place: Place | Non
     path, _, unit = source.rpartition(":")
     if unit not in MS_PER or not path:
         path, unit = source, ""
-    keys = tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", path))
+    keys = keys_of(path)
     if not all(keys):
         raise EdgeroiError(f"{source!r} has an empty part", key=f"{option} {column}", place=place)
     kind = COLUMNS[column]
@@ -186,9 +200,20 @@ def field_of(column: str, source: str, option: str = "--map", place: Place | Non
     return Field(keys, unit or None)  # type: ignore[arg-type]
 
 
+def keys_of(path: str) -> tuple[str, ...]:
+    r"""The keys of a path, from the outermost inwards; a dot in a key is written ``\.``."""
+    return tuple(key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", path))
+
+
 def _unit(column: str, name: str, said: str, source: str, option: str, place: Place | None) -> TimeUnit:
     by_name = next((unit for suffix, unit in _SUFFIXES if name.endswith(suffix)), None)
-    unit = said or by_name
+    defined = _DIRECTIVES.get(name)
+    if defined is not None and said not in ("", defined):
+        raise EdgeroiError(
+            f"{name} is in {defined} by Apache's definition, not in {said}",
+            key=f"{option} {column}", fix=f"write {column}={name}:{defined}", place=place,
+        )  # fmt: skip
+    unit = said or by_name or defined
     if unit is None:
         raise EdgeroiError(
             f"the unit of {source!r} is not said, and guessing it would be wrong by 1,000",

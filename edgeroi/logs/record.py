@@ -28,7 +28,7 @@ MOST_SCORE = 1e6
 _NS_PER = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _FIRST_NS = 0
 #: 2200-01-01: beyond it a timestamp is a mistake.
-_LAST_NS = 7_258_118_400 * 10**9
+LAST_NS = 7_258_118_400 * 10**9
 #: Identifiers are never looked into, so a number will do.
 IDENTIFIERS = ("request_id", "pair_id", "session_id", "user_id")
 SUCCESS_WORDS = frozenset(("ok", "success", "succeeded", "successful", "completed", "status_code_ok"))
@@ -77,6 +77,10 @@ def request_of(values: Mapping[str, object], reading: Reading) -> Request | Bad 
         bad = None if value is None else _RULES[COLUMNS[column]](request, column, value, reading)
         if bad is not None:
             return bad
+    for column in reading.hidden:
+        label = values.get(column)
+        if isinstance(label, str):
+            request.labels[column] = label
     return _settled(request, values, reading)
 
 
@@ -184,7 +188,7 @@ def _status(request: Request, column: str, value: object, reading: Reading) -> B
         return Bad("bad_status", f"{_source(column, reading)} is neither an HTTP status nor a known word")
     text = str(value)
     request.failed |= failed and text not in reading.not_error
-    if column in reading.by:
+    if column in reading.kept:
         request.labels[column] = text
     return None
 
@@ -196,9 +200,24 @@ def _error(request: Request, column: str, value: object, reading: Reading) -> Ba
     if text is None:
         return _wrong(column, value, "a finite number", reading)
     request.failed |= bool(text) and text not in reading.not_error
-    if text and column in reading.by:
+    if text and column in reading.kept:
         request.labels[column] = text
     return None
+
+
+def _mark(request: Request, column: str, value: object, reading: Reading) -> Bad | None:
+    """A field that only rules look at: no value of it makes a request a bad one."""
+    text = mark_text(value)
+    if text:
+        request.labels[column] = text
+    return None
+
+
+def mark_text(value: object) -> str | None:
+    """A value as rules look at it: text as it is, a number or flag as JSON writes it; ``None`` for what has parts."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return error_text(value) if isinstance(value, str | int | float) else None
 
 
 _RULES = {
@@ -211,6 +230,7 @@ _RULES = {
     "instant": _instant,
     "status": _status,
     "error": _error,
+    "mark": _mark,
 }
 
 
@@ -253,7 +273,7 @@ def _instant_of_number(value: float, unit: str | None, name: str) -> int | Bad:
     whole = int(value)
     # The fraction on its own: a product of 19 digits would be rounded to 16.
     at = whole * _NS_PER[unit] + round((value - whole) * _NS_PER[unit])
-    return at if _FIRST_NS <= at < _LAST_NS else Bad("out_of_range", f"{name} is not between 1970 and 2200")
+    return at if _FIRST_NS <= at < LAST_NS else Bad("out_of_range", f"{name} is not between 1970 and 2200")
 
 
 def epoch_unit(value: float) -> str | None:
@@ -275,7 +295,7 @@ def _instant_of_text(text: str, name: str) -> int | Bad:
     if offset is None:
         return Bad("bad_timestamp", f"{name} has a zone that does not exist")
     at = start + ((int(hour) * 60 + int(minute) - offset) * 60 + int(second)) * 10**9 + int((fraction or "0")[:9].ljust(9, "0"))
-    return at if _FIRST_NS <= at < _LAST_NS else Bad("out_of_range", f"{name} is not between 1970 and 2200")
+    return at if _FIRST_NS <= at < LAST_NS else Bad("out_of_range", f"{name} is not between 1970 and 2200")
 
 
 def zone_minutes(zone: str) -> int | None:
@@ -335,7 +355,8 @@ def batch_of(requests: Sequence[Request], reading: Reading) -> Batch:
     n = len(requests)
     columns = sorted({column for request in requests for column in request.numbers})
     numbers = {column: np.fromiter((request.numbers.get(column, np.nan) for request in requests), np.float64, n) for column in columns}
-    labels = {column: Labels.of([request.labels.get(column) for request in requests], n) for column in reading.by}
+    grouping = (*reading.kept, *reading.hidden)
+    labels = {column: Labels.of([request.labels.get(column) for request in requests], n) for column in grouping}
     instants = np.fromiter((request.instant for request in requests), np.int64, n)
     failed = np.fromiter((request.failed for request in requests), np.bool_, n)
     return Batch(n, failed, numbers, {column: label for column, label in labels.items() if label.names}, instants)

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeroi import compiled
 from edgeroi.logs.checked import (
     Bools,
     Columns,
@@ -31,12 +32,12 @@ from edgeroi.logs.checked import (
     instants_of_bytes,
     looked_at,
     take_numbers,
-    take_word,
 )
 from edgeroi.logs.lines import object_of
+from edgeroi.logs.one_pass import columns_in_one_pass, take_words
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import IDENTIFIERS, Bad, instant_of
-from edgeroi.logs.typed import Path, is_utf8, value_type
+from edgeroi.logs.typed import Path, is_utf8
 from edgeroi.request import COLUMNS
 
 Bytes = NDArray[np.uint8]
@@ -68,13 +69,19 @@ _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x2
 _NULL = np.uint64(int.from_bytes(b"null", "little"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LineShape:
     """The keys of a line in their order, and the spaces behind its colons and commas."""
 
     keys: tuple[bytes, ...]
     after_colon: int
     after_comma: int
+
+    @cached_property
+    def before(self) -> tuple[bytes, ...]:
+        """All that stands before each value of a line."""
+        colon, comma = b'":' + b" " * self.after_colon, b"," + b" " * self.after_comma
+        return tuple((comma if place else b"{") + b'"' + key + colon for place, key in enumerate(self.keys))
 
     @classmethod
     def of(cls, line: bytes) -> LineShape | None:
@@ -106,9 +113,19 @@ class _Layout:
 
 
 def regular_columns(text: bytes, lines: int, shape: LineShape, reading: Reading, paths: Mapping[str, Path]) -> Columns | None:
-    """Complete lines as columns, or ``None`` where they are not all of this shape."""
+    """Complete lines as columns, or ``None`` where they are not all of this shape; by the part in C where it is there."""
+    at: dict[Path, int] = {(key.decode(),): place for place, key in enumerate(shape.keys)}
+    if any(len(path) > 1 and path[:1] in at for path in paths.values()):
+        return None
+    places = {column: at[path] for column, path in paths.items() if path in at}
+    if compiled.part is not None:
+        return columns_in_one_pass(compiled.part, text, lines, shape.before, places, _most_odd(lines), reading)
     layout = _laid_out(shape, text, lines)
-    return None if layout is None else _judged(layout, shape, lines, reading, paths)
+    return None if layout is None else _judged(layout, lines, reading, places)
+
+
+def _most_odd(lines: int) -> int:
+    return (lines + _ODD_ONE_IN) // _ODD_ONE_IN
 
 
 # ---- where everything is ---------------------------------------------------------------------------------------------------
@@ -178,24 +195,16 @@ def _with_texts(bytes_: Bytes, words: Words, begins: Ints, ends: Ints, quotes: i
 # ---- what it says ----------------------------------------------------------------------------------------------------------
 
 
-def _judged(layout: _Layout, shape: LineShape, lines: int, reading: Reading, paths: Mapping[str, Path]) -> Columns | None:
+def _judged(layout: _Layout, lines: int, reading: Reading, places: Mapping[str, int]) -> Columns | None:
     found = Found(np.zeros(lines, np.bool_), np.zeros(lines, np.bool_))
-    places: dict[Path, int] = {(key.decode(),): place for place, key in enumerate(shape.keys)}
-    if any(len(path) > 1 and path[:1] in places for path in paths.values()):
-        return None
-    unread = set(places.values())
-    for column, path in paths.items():
-        place = places.get(path)
-        if place is None:
+    for column in reading.columns:
+        if column not in places:
             found.odd |= column in reading.needed
-            continue
-        unread.discard(place)
-        if not _take(found, layout, place, column, reading):
+        elif not _take(found, layout, places[column], column, reading):
             return None
-    for place in unread:
+    for place in set(range(len(layout.begins))) - set(places.values()):
         found.odd |= ~_plain(layout, place)
-    many = int(np.count_nonzero(found.odd)) * _ODD_ONE_IN > lines + _ODD_ONE_IN
-    return None if many else counted(found, reading)
+    return counted(found, reading) if int(np.count_nonzero(found.odd)) <= _most_odd(lines) else None
 
 
 def _take(found: Found, layout: _Layout, place: int, column: str, reading: Reading) -> bool:
@@ -203,7 +212,7 @@ def _take(found: Found, layout: _Layout, place: int, column: str, reading: Readi
     what = COLUMNS[column]
     if what == "instant":
         return _take_instants(found, layout, place, column, reading)
-    if what in ("label", "status", "error", "flag"):
+    if what in ("label", "status", "error", "flag", "mark"):
         if looked_at(column, reading):
             return column not in (*IDENTIFIERS, "prompt") and _take_words(found, layout, place, column, reading)
         is_null = _tokens_are(layout, place, b"null")
@@ -248,20 +257,11 @@ def _different_bytes(words: Words) -> list[int]:
 
 
 def _take_words(found: Found, layout: _Layout, place: int, column: str, reading: Reading) -> bool:
-    import msgspec
-
     told = _coded(layout, place)
     if told is None:
         return False
     codes, firsts = told
-    values: list[Any] = []
-    for code, row in enumerate(firsts):
-        try:
-            values.append(msgspec.json.decode(layout.token(place, row), type=value_type(column)))
-        except (msgspec.DecodeError, ValueError):
-            values.append(None)
-            found.odd |= codes == code
-    take_word(found, column, values, codes, reading)
+    take_words(found, column, [layout.token(place, row) for row in firsts], codes, reading)
     return True
 
 

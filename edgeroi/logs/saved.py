@@ -46,8 +46,12 @@ _HISTOGRAMS = ("latency", "ttft", "network", "served", "ttft_served", "failure")
 
 
 def dumped(profile: Profile) -> bytes:
-    """The profile as the bytes of a file."""
+    """The profile as the bytes of a file; raises ``EdgeroiError`` where it holds aggregates, as nothing could be merged with them."""
     import msgspec
+
+    if profile.aggregates:
+        said = f"an aggregate cannot be saved, as nothing could be merged with it: {profile.aggregates[0].words}"
+        raise EdgeroiError(said, key="--save", fix="leave its file out; it can be named itself wherever a log can")
 
     body = msgspec.msgpack.encode(_told(profile))
     digest = hashlib.sha256(body).hexdigest().encode()
@@ -131,6 +135,7 @@ class Saved:
     unit = "as in the logs it was made from, kept in ns"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
+    lacks = "single requests: only what it was grouped by can be told apart"
     fields: Mapping[str, str] = {"*": "every column the profile was grouped by, and all it measured"}
 
     def claim(self, head: Head, reading: Reading) -> Claim:

@@ -105,7 +105,12 @@ def span_of(span: Mapping[str, object], resource: Mapping[str, object], line: in
 
 
 def attributes_of(listed: object) -> dict[str, object]:
-    """OTLP's list of ``{key, value: {stringValue | intValue | ...}}`` as names and values; whole numbers come as text and become ints."""
+    """OTLP's list of ``{key, value: {stringValue | intValue | ...}}`` as names and values; whole numbers come as text and become ints.
+
+    Also plain names and values, as exporters of bare spans write them.
+    """
+    if isinstance(listed, dict):
+        return listed
     pairs = listed if isinstance(listed, list) else []
     return {pair["key"]: _value(pair.get("value")) for pair in pairs if isinstance(pair, dict) and isinstance(pair.get("key"), str)}
 

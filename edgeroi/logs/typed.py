@@ -146,6 +146,7 @@ def value_type(column: str) -> Any:
         "instant": str | int | float | None,
         "status": str | int | None,
         "error": str | int | float | None,
+        "mark": str | bool | int | float | None,
     }
     return kinds.get(COLUMNS[column], float | None)
 

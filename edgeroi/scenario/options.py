@@ -14,6 +14,7 @@ from edgeroi.scenario.logs import log_of
 from edgeroi.scenario.policies import POLICIES, policy_option
 from edgeroi.scenario.section import Findings, Section, scalar_of, stated_or, table_of, text_of
 from edgeroi.spec import (
+    ONCE,
     PLACEMENTS,
     Capacity,
     ColdStart,
@@ -63,7 +64,7 @@ def option_of(section: Section, name: str, folder: Path) -> OptionSpec | None:
         model=section.text("model"),
         region=section.text("region"),
         rtt=section.range("rtt", LATENCY),
-        round_trips=stated_or(section.range("round_trips", COUNT), Range.point(1.0, f"{section.path}.round_trips")),
+        round_trips=stated_or(section.range("round_trips", COUNT), ONCE.named(f"{section.path}.round_trips")),
         service=_stated_latency(section, "service"),
         service_ttft=_stated_latency(section, "service_ttft"),
         latency=_stated_latency(section, "latency"),

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from edgeroi.errors import EdgeroiError, did_you_mean
+from edgeroi.request import COLUMNS
 from edgeroi.scenario.logs import known_columns
-from edgeroi.scenario.section import Section, table_of, values_of
-from edgeroi.spec import Cascade, Condition, Fallback, Hedge, OptionSpec, Policy, Route, RouteRule, Split
+from edgeroi.scenario.section import Section, choice_of, table_of, values_of
+from edgeroi.spec import Cascade, Condition, Cue, Fallback, Hedge, Judged, OptionSpec, Policy, Route, RouteRule, Split
 from edgeroi.units import LATENCY, PER_REQUEST, SHARE
 from edgeroi.yamltree import Listing, Node, Table
 
+CUES: tuple[Cue, ...] = ("timeout", "error")
 POLICIES = ("split", "route", "fallback", "hedge", "cascade")
 
 
@@ -50,30 +52,64 @@ def _first_then(section: Section) -> tuple[str, str] | None:
 
 
 def _fallback(section: Section) -> Fallback | None:
-    pair, after, together = _first_then(section), section.range("after", LATENCY), section.range("correlation", SHARE)
-    section.close()
-    return Fallback(*pair, after, together) if pair else None
+    pair, after = _first_then(section), section.range("after", LATENCY)
+    watch, free, together = _watch(section), _abandoned_free(section), section.range("correlation", SHARE)
+    on = section.read("on", _cues)
+    if on and "timeout" in on and after is None and not section.has("after"):
+        section.refuse("on", "a timeout needs `after`", "write `after: 500 ms`, or `on: error`")
+    if on == ("error",) and after:
+        section.refuse(
+            "after", "it falls back on errors only, so nothing is held against `after`", "drop `after`, or name `timeout` in `on`"
+        )
+    section.close({"timeout": "write `after: 500 ms`"})
+    return Fallback(*pair, after, together, watch, on or ("timeout", "error"), free) if pair else None
 
 
 def _hedge(section: Section) -> Hedge | None:
     pair, after = _first_then(section), section.range("after", LATENCY, needed=True)
-    together = section.range("correlation", SHARE)
-    section.close()
-    return Hedge(*pair, after, together) if pair and after else None
+    watch, free, together = _watch(section), _abandoned_free(section), section.range("correlation", SHARE)
+    section.close({"delay": "write `after: 80 ms`"})
+    return Hedge(*pair, after, together, watch, free) if pair and after else None
+
+
+def _watch(section: Section) -> Judged | None:
+    return section.choice("watch", ("e2e", "ttft"))
+
+
+def _abandoned_free(section: Section) -> bool:
+    """Whether calls that were given up cost nothing: only where somebody says so."""
+    return section.choice("abandoned", ("billed", "free")) == "free"
+
+
+def _cues(node: Node) -> tuple[Cue, ...]:
+    items = node.items if isinstance(node, Listing) else (node,)
+    found = tuple(choice_of(item, CUES) for item in items)
+    if not found:
+        raise EdgeroiError("the list is empty", place=node.place, fix="name `timeout`, `error` or both")
+    return tuple(cue for cue in CUES if cue in found)
 
 
 def _cascade(section: Section) -> Cascade | None:
-    pair, escalated = _first_then(section), section.range("escalated", SHARE, needed=True)
-    judge, together = section.range("judge", PER_REQUEST), section.range("correlation", SHARE)
-    section.close()
-    return Cascade(*pair, escalated, judge, together) if pair and escalated else None
+    pair, escalated, confidence = _first_then(section), section.range("escalated", SHARE), section.share("confidence")
+    section.exclusive("escalated", "confidence")
+    if not section.has("escalated", "confidence"):
+        fix = "write `escalated: 20%`, or `confidence: 0.8` where the log tells it"
+        section.findings.errors.append(EdgeroiError("which answers go on is missing", place=section.table.place, key=section.path, fix=fix))
+    judge, takes = section.range("judge", PER_REQUEST), section.range("judge_takes", LATENCY)
+    together, kept = section.range("correlation", SHARE), section.range("kept_quality", SHARE)
+    section.close({"threshold": "write `confidence: 0.8`"})
+    return Cascade(*pair, escalated, judge, together, confidence, takes, kept) if pair else None
 
 
 def _route(section: Section) -> Route | None:
     otherwise = section.text("otherwise", needed=True, fix="name the option for the rest")
-    rules = section.read("rules", lambda node: tuple(_rule(item, section) for item in _items(node)), needed=True)
+    rules = section.read("rules", lambda node: tuple(_rule(item, section, n) for n, item in enumerate(_items(node), 1)), needed=True)
     section.close()
     known = tuple(rule for rule in rules or () if rule)
+    if (total := sum(rule.share.likely for rule in known if rule.share)) > 1 + 1e-9:
+        section.refuse(
+            "rules", f"the shares add up to {total:.4g}, more than 1", "a rule's share is of all requests, the rest goes otherwise"
+        )
     return Route(known, otherwise) if otherwise and known else None
 
 
@@ -83,21 +119,72 @@ def _items(node: Node) -> tuple[Node, ...]:
     return node.items
 
 
-def _rule(node: Node, section: Section) -> RouteRule | None:
+def _rule(node: Node, section: Section, number: int) -> RouteRule | None:
     rule = Section(table_of(node), section.at("rules"), section.findings)
     to, when = rule.text("to", needed=True), rule.section("when", needed=True)
     conditions = tuple(_condition(when, column) for column in known_columns(when)) if when else ()
+    if when and not when.table.keys:
+        rule.refuse("when", "no condition", "what always holds stands under `otherwise`")
+    share = rule.read("share", lambda stated: section.range_of(stated, f"rules.{number}.share", SHARE))
     rule.close()
-    return RouteRule(tuple(each for each in conditions if each), to) if to else None
+    return RouteRule(tuple(each for each in conditions if each), to, share) if to else None
+
+
+#: What is known only once a request was answered cannot send it anywhere.
+_AFTERWARDS = frozenset(
+    (
+        "latency_ms",
+        "ttft_ms",
+        "network_ms",
+        "lateness_ms",
+        "status",
+        "error",
+        "output_tokens",
+        "cost_usd",
+        "quality",
+        "placement",
+        "cold_start",
+    )
+)
+_NUMERIC = ("duration", "count", "money", "ratio")
+_WORDS = ("has_any_of", "has_none_of")
 
 
 def _condition(section: Section, column: str) -> Condition | None:
-    values = section.read(column, values_of)
-    if values is None:
+    if column in _AFTERWARDS:
+        section.read(column, lambda node: node)
+        section.refuse(column, f"{column} is known only once the request was served", "a rule may ask for what is known before")
         return None
-    if found := re.fullmatch(r"(<=|>=|<|>)\s*(\d+(?:\.\d+)?)", values[0]) if len(values) == 1 else None:
+    return section.read(column, lambda node: _test(node, section, column))
+
+
+def _test(node: Node, section: Section, column: str) -> Condition | None:
+    if isinstance(node, Table):
+        return _words(Section(node, section.at(column), section.findings), column)
+    values = values_of(node)
+    found = re.fullmatch(r"(<=|>=|<|>)\s*(\d+(?:\.\d+)?)", values[0]) if len(values) == 1 else None
+    numeric = COLUMNS[column] in _NUMERIC
+    if found and numeric:
         return Condition(column, found[1], (found[2],))  # type: ignore[arg-type]
+    if found:
+        raise EdgeroiError(f"{column} is no number", place=node.place, fix="name the values it may have")
+    if numeric:
+        raise EdgeroiError(f"{values[0]!r} is no limit of {column}", place=node.place, fix="write it like `< 50`: one of <, <=, >, >=")
+    if not values:
+        raise EdgeroiError("the list is empty", place=node.place)
     return Condition(column, "in", values)
+
+
+def _words(inner: Section, column: str) -> Condition | None:
+    """``prompt: {has_none_of: [summarize, explain]}``: words of a text, whatever their case."""
+    if COLUMNS[column] != "label":
+        raise EdgeroiError(f"{column} is no text", place=inner.table.place, fix="write it like `< 50`")
+    inner.exclusive(*_WORDS)
+    found = [(key, words) for key in _WORDS if (words := inner.words(key))]
+    inner.close()
+    if not inner.has(*_WORDS) and not inner.unknown:
+        raise EdgeroiError("no condition", place=inner.table.place, fix=f"write {{{_WORDS[1]}: [summarize, explain]}}")
+    return Condition(column, found[0][0], tuple(word.casefold() for word in found[0][1])) if found else None  # type: ignore[arg-type]
 
 
 def check_references(options: Mapping[str, OptionSpec], top: Section) -> None:
@@ -108,8 +195,16 @@ def check_references(options: Mapping[str, OptionSpec], top: Section) -> None:
         for part in option.policy.parts if option.policy else ():
             if part not in names:
                 _refuse_at(top, option, f"options.{name}", f"no option {part!r}", did_you_mean(part, names))
+        _check_kept_quality(top, option, options)
         if (loop := _loop(name, options, ())) and name == min(loop):  # each circle is told once
             _refuse_at(top, option, f"options.{name}", f"the policy leads back to itself: {' -> '.join(loop)}", "break the circle")
+
+
+def _check_kept_quality(top: Section, option: OptionSpec, options: Mapping[str, OptionSpec]) -> None:
+    policy = option.policy
+    if isinstance(policy, Cascade) and policy.kept_quality and policy.first in options and options[policy.first].policy:
+        message, fix = "`kept_quality` is of the first option's answers, and the first is a policy", "state the quality of its parts"
+        _refuse_at(top, option, f"options.{option.name}", message, fix)
 
 
 def _refuse_at(top: Section, option: OptionSpec, key: str, message: str, fix: str) -> None:

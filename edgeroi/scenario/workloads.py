@@ -24,12 +24,13 @@ def workload_of(section: Section, name: str, options: Mapping[str, OptionSpec], 
     if "edge" in own and "now" not in own and not section.has("now"):
         _demand_log(section, own_log or log)
         own = {"now": OptionSpec("now", "cloud", place=section.place("edge")), **own}
+    _check_inline(section, own, options)
     served = {**own, **_chosen(section, options, own)}
     quality_value = section.range("quality_value", PER_REQUEST)
     value, value_quality = read_value(section)
     if quality_value and value_quality:
         section.refuse("quality_value", "`quality_value` stands here and under `value`", "keep one")
-    baseline = _baseline(section, served)
+    baseline = _baseline(section, served, options)
     workload = WorkloadSpec(
         name,
         served,
@@ -67,6 +68,15 @@ def _inline(section: Section, name: str, folder: Path) -> OptionSpec | None:
         inner.table = inner.table if inner.has("placement", *POLICIES) else inner.table.with_value(key, Scalar(placement, True, node.place))
         return option_of(inner, name, folder)
     return None
+
+
+def _check_inline(section: Section, own: Mapping[str, OptionSpec], options: Mapping[str, OptionSpec]) -> None:
+    """A policy written in place is made of the scenario's options."""
+    for name, option in own.items():
+        for part in option.policy.parts if option.policy else ():
+            if part not in options and not _stated(section, f"options.{part}"):
+                fix = did_you_mean(part, options) if options else "define it under `options`"
+                section.refuse(name, f"no option {part!r}", fix)
 
 
 def _demand_log(section: Section, log: LogRef | None) -> None:
@@ -108,12 +118,22 @@ def _one_of(section: Section, key: str, served: Mapping[str, OptionSpec]) -> str
     return section.read(key, lambda node: choice_of(node, names) if names else scalar_of(node).text)
 
 
-def _baseline(section: Section, served: Mapping[str, OptionSpec]) -> str | None:
+def _uses_edge(option: OptionSpec, options: Mapping[str, OptionSpec], above: tuple[str, ...] = ()) -> bool:
+    """Whether it is at the edge, or a policy any part of which is; one that leads back to itself is refused elsewhere."""
+    parts = option.policy.parts if option.policy else ()
+    below = (*above, option.name)
+    return option.placement == "edge" or any(_uses_edge(options[p], options, below) for p in parts if p in options and p not in below)
+
+
+def _baseline(section: Section, served: Mapping[str, OptionSpec], options: Mapping[str, OptionSpec]) -> str | None:
     """The stated baseline, else ``now``, else the only option that is neither at the edge nor a policy."""
     stated = _one_of(section, "baseline", served)
     if section.has("baseline"):
-        if stated and stated in served and served[stated].placement == "edge":
-            section.refuse("baseline", f"{stated!r} is at the edge", "the baseline is the option without edge the edge is compared with")
+        if stated and stated in served and _uses_edge(served[stated], options):
+            of = "a part of " if served[stated].policy else ""
+            section.refuse(
+                "baseline", f"{of}{stated!r} is at the edge", "the baseline is the option without edge the edge is compared with"
+            )
         return stated
     if "now" in served:
         return "now"

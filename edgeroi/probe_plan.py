@@ -1,0 +1,78 @@
+"""What a probe is to do, as values: targets, payloads, rate, limits. ``edgeroi.probefile`` reads them from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgeroi.errors import Place
+from edgeroi.schedule import Arrivals
+from edgeroi.spec import Placement, PriceRef
+
+#: Two requests a second annoy nobody, and 400 answers are enough for a p99 with its interval (368 are needed).
+POLITE_RATE, ENOUGH_REQUESTS, WARM_UP = 2.0, 400, 5
+TIMEOUT_MS = 30_000.0
+#: More threads than this on one machine measure the machine.
+MOST_IN_FLIGHT = 256
+
+Connections = Literal["reuse", "new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An endpoint to measure. ``headers`` hold secrets and are left out of what is printed of a target.
+
+    ``extra``: keys every payload gets (``max_tokens``); ``text_as``: the key under which a payload of text alone is put, ``None``: the
+    dialect's own.
+    """
+
+    name: str
+    url: str
+    dialect: str
+    placement: Placement | None = None
+    model: str | None = None
+    region: str | None = None
+    price: PriceRef | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stream: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    text_as: str | None = None
+    authority: str | None = None
+    place: Place | None = None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The columns of a log that are the same for all of its requests."""
+        provider = self.price.provider if self.price else None
+        told = {"placement": self.placement, "provider": provider, "model": self.model, "region": self.region, "variant": self.name}
+        return {column: value for column, value in told.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """All of it. ``requests``, ``rate`` and ``warm_up`` are per target; ``vantage`` is where the probe stands, as a person says it.
+
+    ``max_in_flight``: how many requests may be out at once; ``None``: as many as the rate and the timeout can need.
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    payloads: tuple[str | Mapping[str, Any], ...]
+    workload: str = "probe"
+    vantage: str | None = None
+    rate: float = POLITE_RATE
+    requests: int = ENOUGH_REQUESTS
+    warm_up: int = WARM_UP
+    arrivals: Arrivals = "constant"
+    timeout_ms: float = TIMEOUT_MS
+    connections: Connections = "reuse"
+    max_in_flight: int | None = None
+    keep_bodies: bool = False
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests may be out at once: rate times timeout, and some for luck."""
+        needed = int(self.rate * len(self.targets) * self.timeout_ms / 1e3) + 8
+        return self.max_in_flight or min(MOST_IN_FLIGHT, needed)

@@ -1,0 +1,282 @@
+"""What a probe says: how each target answered, how the run itself went, the differences pair by pair, and whether to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeroi.exchange import Exchange
+from edgeroi.histogram import nearest_rank
+from edgeroi.pairs import Difference
+from edgeroi.probe_plan import ProbePlan, Target
+from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, text
+from edgeroi.stats import order_statistic_ranks
+from edgeroi.trust import Rates, SelfTest, quantile_of
+
+_QUANTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+#: How many successes an interval of a quantile needs on both sides.
+_NEEDED: Mapping[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
+
+
+@dataclass(frozen=True)
+class TargetRun:
+    """One target's part of a run: its answers after the warm-up, those of the warm-up, its rates, and what was not sent."""
+
+    target: Target
+    steady: tuple[Exchange, ...]
+    warm: tuple[Exchange, ...]
+    rates: Rates
+    paused: int = 0
+    unpaid: int = 0
+
+    @property
+    def successes(self) -> tuple[Exchange, ...]:
+        """The answers."""
+        return tuple(exchange for exchange in self.steady if exchange.error is None)
+
+    @property
+    def errors(self) -> Mapping[str, int]:
+        """Failures by kind, the most frequent first."""
+        kinds: dict[str, int] = {}
+        for exchange in self.steady:
+            if exchange.error is not None:
+                kinds[exchange.error] = kinds.get(exchange.error, 0) + 1
+        return dict(sorted(kinds.items(), key=lambda told: (-told[1], told[0])))
+
+
+@dataclass(frozen=True)
+class ProbeRun:
+    """A run: its targets, differences by measure, why it is not to be trusted, and what the probe itself adds."""
+
+    plan: ProbePlan
+    targets: tuple[TargetRun, ...]
+    differences: tuple[tuple[str, Difference], ...]
+    reasons: tuple[str, ...]
+    added: SelfTest | None
+    log: str
+    seed: int
+    interrupted: bool = False
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a decision may rest on it."""
+        return not self.reasons
+
+
+def summary(values: Sequence[float]) -> dict[str, Json] | None:
+    """Quantiles by nearest rank with their order-statistic intervals, mean and ends, as every document has them; ``None`` of nothing."""
+    if not values:
+        return None
+    ordered, n = np.sort(np.asarray(values, np.float64)), len(values)
+
+    def at(rank: int | None) -> float | None:
+        return None if rank is None else float(ordered[rank - 1])
+
+    ranks = {name: order_statistic_ranks(n, p) for name, p in _QUANTILES.items()}
+    return {
+        **{name: at(nearest_rank(p, n)) for name, p in _QUANTILES.items()},
+        "mean": float(ordered.mean()),
+        "min": float(ordered[0]),
+        "max": float(ordered[-1]),
+        "estimable": {name: None not in ends for name, ends in ranks.items()},
+        "interval": {name: [at(low), at(high)] for name, (low, high) in ranks.items()},
+    }
+
+
+def probe_report(run: ProbeRun, profiled: Report, version: str) -> Report:
+    """The report: ``profiled`` is what ``profile`` says of the log that the run wrote."""
+    sections = (*profiled.sections, _conduct(run), *_differences(run), _verdict(run))
+    files = profiled.document.get("files", ())
+    document: dict[str, Json] = {
+        **envelope("probe", version, files=files if isinstance(files, Sequence) else (), notes=profiled.notes, seed=run.seed),
+        "log": run.log,
+        "vantage": run.plan.vantage,
+        "arrivals": run.plan.arrivals,
+        "connections": run.plan.connections,
+        "targets": [_target_document(each) for each in run.targets],
+        "pairs": _pairs_document(run.differences),
+        "trusted": run.trusted,
+        "reasons": list(run.reasons),
+        "interrupted": run.interrupted,
+        "selftest": None if run.added is None else added_document(run.added),
+        "groups": profiled.document.get("groups"),
+    }
+    return Report("probe", document, sections, profiled.notes)
+
+
+def added_document(added: SelfTest) -> dict[str, Json]:
+    """What the probe adds, for scripts."""
+    return {
+        "requests": added.n,
+        "rate": added.rate,
+        "added_ms": {"p50": added.wire_p50, "p99": added.wire_p99},
+        "added_whole_ms": {"p50": added.whole_p50, "p99": added.whole_p99},
+        "lateness_ms": {"p50": added.lateness_p50, "p99": added.lateness_p99},
+    }
+
+
+def _target_document(run: TargetRun) -> dict[str, Json]:
+    good, target = run.successes, run.target
+    late = [exchange.lateness_ms for exchange in run.steady]
+    return {
+        "name": target.name,
+        "placement": target.placement,
+        "model": target.model,
+        "requests": len(run.steady),
+        "errors": sum(run.errors.values()),
+        "errors_by_kind": dict(run.errors),
+        "warm_up": len(run.warm),
+        "held_back": {"paused": run.paused, "unpaid": run.unpaid},
+        "requested_rate": run.rates.asked,
+        "achieved_rate": run.rates.achieved,
+        "lateness_ms": {"p50": quantile_of(late, 0.5), "p99": quantile_of(late, 0.99)},
+        "latency_ms": summary([exchange.latency_ms for exchange in good]),
+        "timeouts_as_latency_ms": summary([e.latency_ms for e in run.steady if e.error in (None, "timeout")]),
+        "ttft_ms": summary([ttft for exchange in good if (ttft := exchange.ttft_ms) is not None]),
+        "gaps_ms": summary([gap for exchange in good for gap in exchange.gaps_ms]),
+        "phases_ms": {name: summary(values) for name, values in phases(run.steady).items()},
+        "connections": {kind: sum(e.connection == kind for e in run.steady) for kind in ("new", "reused")},
+        "sites": _counted(exchange.site for exchange in run.steady),
+        "http_versions": _counted(exchange.http_version for exchange in run.steady),
+        "bytes_in": sum(exchange.bytes_in for exchange in run.steady),
+        "bytes_out": sum(exchange.bytes_out for exchange in run.steady),
+    }
+
+
+def phases(exchanges: Sequence[Exchange]) -> Mapping[str, list[float]]:
+    """What each phase took, ms: look-up, TCP and TLS of new connections; last byte sent to first byte back; the server's own account."""
+    stamps = [exchange.stamps for exchange in exchanges if exchange.error is None]
+    return {
+        "dns": [s.dns / 1e6 for s in stamps if s.dns is not None],
+        "connect": [s.connect / 1e6 for s in stamps if s.connect is not None],
+        "tls": [s.tls / 1e6 for s in stamps if s.tls is not None],
+        "first_byte": [wire for e in exchanges if e.error is None and (wire := e.wire_ms) is not None],
+        "server": [e.server_ms for e in exchanges if e.error is None and e.server_ms is not None],
+    }
+
+
+def _counted(told: Iterator[str | None]) -> dict[str, Json]:
+    counts: dict[str, int] = {}
+    for word in told:
+        if word is not None:
+            counts[word] = counts.get(word, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _pairs_document(differences: Sequence[tuple[str, Difference]]) -> dict[str, Json] | None:
+    """The first difference, and all of them; ``None`` where there is none."""
+    if not differences:
+        return None
+    return {**_pair_document(*differences[0]), "every": [_pair_document(measure, told) for measure, told in differences]}
+
+
+def _pair_document(measure: str, told: Difference) -> dict[str, Json]:
+    """``interval`` is that of the mean."""
+    difference: dict[str, Json] = {
+        "mean": told.mean,
+        "p50": told.p50,
+        "interval": list(told.mean_interval),
+        "interval_p50": list(told.p50_interval),
+    }
+    return {"one": told.one, "two": told.two, "measure": measure, "n": told.n, "difference_ms": difference}
+
+
+# ---- for people
+
+
+def _conduct(run: ProbeRun) -> Table:
+    """How the run went, target by target."""
+    columns = (
+        Column("target", "target"),
+        Column("requests", "requests", "count"),
+        Column("failed", "failed"),
+        Column("asked_rate", "asked /s", "number"),
+        Column("achieved_rate", "sent /s", "number"),
+        Column("lateness_p99_ms", "late p99", "ms"),
+        Column("dns_p50_ms", "DNS", "ms", rank=1),
+        Column("connect_p50_ms", "connect", "ms", rank=1),
+        Column("tls_p50_ms", "TLS", "ms", rank=1),
+        Column("first_byte_p50_ms", "first byte p50", "ms", rank=1),
+        Column("first_byte_p99_ms", "p99", "ms", rank=1),
+        Column("server_p50_ms", "server p50", "ms", rank=1),
+        Column("sites", "served at", rank=1),
+    )
+    caption = ("DNS, connect and TLS: p50 of new connections; first byte: from the last byte sent; the warm-up is not in it",)
+    return Table(columns, tuple(_row(each) for each in run.targets), title="The run", caption=caption, name="targets")
+
+
+def _row(run: TargetRun) -> Row:
+    took = phases(run.steady)
+    late = [exchange.lateness_ms for exchange in run.steady]
+    failed = ", ".join(f"{n:,} {kind}" for kind, n in run.errors.items())
+    cells: tuple[Cell, ...] = (
+        text(run.target.name),
+        count(len(run.steady)),
+        text(failed or "0"),
+        Cell(run.rates.asked, "number"),
+        Cell(run.rates.achieved, "number"),
+        ms(quantile_of(late, 0.99)),
+        *(ms(quantile_of(took[phase], 0.5)) for phase in ("dns", "connect", "tls", "first_byte")),
+        ms(quantile_of(took["first_byte"], 0.99), estimable=len(took["first_byte"]) >= _NEEDED["p99"]),
+        ms(quantile_of(took["server"], 0.5)),
+        text(", ".join(_counted(exchange.site for exchange in run.steady)) or None),
+    )
+    return Row(cells, _held_back(run))
+
+
+def _held_back(run: TargetRun) -> str:
+    parts = [f"{run.paused:,} not sent: it asked for a pause (429)"] if run.paused else []
+    parts += [f"{run.unpaid:,} not sent: --max-spend was reached"] if run.unpaid else []
+    unable = [name for name, least in _NEEDED.items() if len(run.successes) < least]
+    parts += [f"{len(run.successes):,} answers are too few for an interval of {', '.join(unable)}"] if unable else []
+    return " · ".join(parts)
+
+
+def _differences(run: ProbeRun) -> tuple[Text, ...]:
+    lines = tuple(_difference_words(measure, told) for measure, told in run.differences)
+    return (Text(lines, title="Pair by pair"),) if lines else ()
+
+
+def _difference_words(measure: str, told: Difference) -> str:
+    what = "time to first token" if measure == "ttft_ms" else "latency"
+    return (
+        f"{told.one} less {told.two}, {what}: mean {told.mean:+,.1f} ms{_ends(told.mean_interval)}, "
+        f"p50 {told.p50:+,.1f} ms{_ends(told.p50_interval)} over {told.n:,} pairs"
+    )
+
+
+def _ends(interval: tuple[float | None, float | None]) -> str:
+    low, high = interval
+    return "" if low is None or high is None else f" ({low:+,.1f}..{high:+,.1f})"
+
+
+def _verdict(run: ProbeRun) -> Text:
+    added = run.added
+    measured = (
+        ()
+        if added is None
+        else (f"the probe itself adds {added.wire_p50:.2f} ms at p50 and {added.wire_p99:.2f} ms at p99 on this machine",)
+    )
+    if run.trusted:
+        return Text((*measured, "trusted: sent on time, at the rate that was asked for"), tone="good")
+    return Text((*measured, *(f"not to be trusted: {reason}" for reason in run.reasons)), tone="bad")
+
+
+def selftest_report(added: SelfTest, version: str) -> Report:
+    """What the probe adds on this machine."""
+    columns = (Column("what", "what"), Column("p50_ms", "p50", "ms"), Column("p99_ms", "p99", "ms"))
+    enough = added.n >= _NEEDED["p99"]
+    rows = tuple(
+        Row((text(what), ms(p50), ms(p99, estimable=enough)))
+        for what, p50, p99 in (
+            ("added from last byte sent to first byte back", added.wire_p50, added.wire_p99),
+            ("added from intended send to last byte", added.whole_p50, added.whole_p99),
+            ("late", added.lateness_p50, added.lateness_p99),
+        )
+    )
+    measured = f"{added.n:,} requests at {added.rate:g} a second to a server on loopback that keeps its own time"
+    caption = (f"{measured}; differences below this are noise",)
+    document: dict[str, Json] = {**envelope("selftest", version), **added_document(added)}
+    return Report("selftest", document, (Table(columns, rows, title="What the probe adds here", caption=caption, name="selftest"),))

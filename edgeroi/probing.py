@@ -1,0 +1,184 @@
+"""From a plan to a run that was recorded: self-test, schedule, probe, log, differences, and whether to trust it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeroi import __version__
+from edgeroi.errors import EdgeroiError
+from edgeroi.exchange import Exchange
+from edgeroi.option import EDGE
+from edgeroi.pairs import Difference, by_block, difference
+from edgeroi.probe_plan import ProbePlan, Target
+from edgeroi.probe_report import ProbeRun, TargetRun, added_document
+from edgeroi.prober import RUN_UP, Conduct, Prober, asked_of
+from edgeroi.recording import Recording
+from edgeroi.report import Report
+from edgeroi.schedule import Send, block_times, interleaved
+from edgeroi.selftest import self_test
+from edgeroi.trust import SelfTest, rates_of, reasons_of
+
+#: The self-test before a run: half a second of it.
+_SELFTEST_REQUESTS, _SELFTEST_RATE = 100, 200.0
+#: Of a payload of text, so many characters are at least one token; for the most a request can cost.
+_CHARACTERS_PER_TOKEN = 1
+
+#: Free allowances may be used up already, and fees are paid with or without the probe.
+_NOT_PER_REQUEST = ("allowance", "fixed", "operations", "commitment")
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may not exceed: requests in all, USD in all."""
+
+    requests: int | None = None
+    usd: Decimal | None = None
+
+
+def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed: int, say: Say, progress: Progress) -> ProbeRun:
+    """Probe, and write the log as it goes. Ctrl-C ends the run early; what was measured is in the log and in the result."""
+    rng = np.random.default_rng(seed)
+    sends = _sends(plan, limits, rng)
+    each_usd = tuple(_most_usd(target, plan) for target in plan.targets) if limits.usd is not None else ()
+    run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    with Recording(log, run, append=append, secrets=plan.secrets) as recording:
+        say(f"self-test: {_SELFTEST_REQUESTS} requests to a server on loopback")
+        added = self_test(_SELFTEST_REQUESTS, _SELFTEST_RATE, seed)
+        prober = Prober(plan, max_usd=limits.usd, each_usd=each_usd)
+        recording.run_record(**_described(plan, added, sends, seed))
+        say(f"{len(sends):,} requests to {', '.join(target.name for target in plan.targets)} over {sends[-1].at_ns / 1e9:,.0f} s")
+        exchanges: list[Exchange] = []
+        start = datetime.now(UTC) + RUN_UP
+
+        def heard(exchange: Exchange) -> None:
+            exchanges.append(exchange)
+            recording.exchange(exchange, start)
+            progress(len(exchanges), len(sends))
+
+        conduct = prober.run(sends, heard)
+        found = _found(plan, exchanges, conduct, sends, added, str(log), seed)
+        recording.run_record(
+            ended=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            trusted=found.trusted,
+            reasons=list(found.reasons),
+            interrupted=conduct.interrupted,
+        )
+    return found
+
+
+def _sends(plan: ProbePlan, limits: Limits, rng: np.random.Generator) -> tuple[Send, ...]:
+    blocks = plan.requests + plan.warm_up
+    sends = interleaved(block_times(blocks, plan.rate, plan.arrivals, rng), len(plan.targets), len(plan.payloads), plan.warm_up, rng)
+    return sends[: limits.requests]
+
+
+def _described(plan: ProbePlan, added: SelfTest, sends: Sequence[Send], seed: int) -> dict[str, Any]:
+    """What the first line of the log says: who measured, from where, how, and how well. No URL's path, no header."""
+    from edgeroi.prober import endpoint_of
+
+    return {
+        "edgeroi_version": __version__,
+        "name": plan.name,
+        "vantage": plan.vantage,
+        "mode": "open",
+        "arrivals": plan.arrivals,
+        "rate": plan.rate,
+        "requests": len(sends),
+        "warm_up": plan.warm_up,
+        "timeout_ms": plan.timeout_ms,
+        "connections": plan.connections,
+        "max_in_flight": plan.in_flight,
+        "seed": seed,
+        "targets": [
+            {
+                "name": t.name,
+                "origin": endpoint_of(t, plan).origin,
+                "dialect": t.dialect,
+                "placement": t.placement,
+                "model": t.model,
+                "stream": t.stream,
+            }
+            for t in plan.targets
+        ],
+        "selftest": added_document(added),
+    }
+
+
+def _found(
+    plan: ProbePlan, exchanges: Sequence[Exchange], conduct: Conduct, sends: Sequence[Send], added: SelfTest, log: str, seed: int
+) -> ProbeRun:
+    runs = []
+    for number, target in enumerate(plan.targets):
+        mine = [exchange for exchange in exchanges if exchange.target == target.name]
+        steady = tuple(exchange for exchange in mine if not exchange.warm)
+        due = [send.at_ns for send in sends if send.target == number and send.phase == "steady"]
+        rates = rates_of(steady, len(due), max(due) - min(due) if due else 0)
+        warm = tuple(exchange for exchange in mine if exchange.warm)
+        runs.append(TargetRun(target, steady, warm, rates, conduct.paused[target.name], conduct.unpaid[target.name]))
+    reasons = [reason for each in runs for reason in reasons_of(each.target.name, each.steady, each.rates)]
+    if conduct.capped:
+        capped = f"{conduct.capped:,} of {len(sends):,} were due when max_in_flight ({plan.in_flight}) were out"
+        reasons.append(f"{capped}: raise it, or lower the rate")
+    if conduct.interrupted:
+        reasons.append(f"interrupted after {len(exchanges):,} of {len(sends):,} requests")
+    return ProbeRun(plan, tuple(runs), _differences(plan, exchanges), tuple(reasons), added, log, seed, conduct.interrupted)
+
+
+def _differences(plan: ProbePlan, exchanges: Sequence[Exchange]) -> tuple[tuple[str, Difference], ...]:
+    """Each target at the edge less the first that is not, by end-to-end latency and by time to first token."""
+    others = [target for target in plan.targets if target.placement not in EDGE]
+    edges = [target for target in plan.targets if target.placement in EDGE]
+    if not others:
+        return ()
+    baseline, told = others[0].name, []
+    for target in edges or others[1:]:
+        for measure in ("latency_ms", "ttft_ms"):
+            found = difference(by_block(exchanges, target.name, measure), by_block(exchanges, baseline, measure), (target.name, baseline))
+            if found is not None:
+                told.append((measure, found))
+    return tuple(told)
+
+
+def profiled(log: Path) -> Report:
+    """What ``profile`` says of the log."""
+    from edgeroi.engines.local import read_logs
+    from edgeroi.logs.reading import reading
+    from edgeroi.profile_report import profile_report
+
+    return profile_report(read_logs([log], reading(by=("workload", "placement", "variant"))), version=__version__, saving_ms=50.0)
+
+
+def _most_usd(target: Target, plan: ProbePlan) -> Decimal:
+    """The most that one request to a target can cost; raises ``EdgeroiError`` where nothing bounds it."""
+    from edgeroi.clock import today
+    from edgeroi.cost import Load, cost_lines, total
+    from edgeroi.dialects.dialect import dialect
+    from edgeroi.judging import book_of
+
+    key = f"targets.{target.name}"
+    if target.price is None:
+        raise EdgeroiError("--max-spend needs a price", place=target.place, key=key, fix="write price: provider/model")
+    price = book_of(target.price.ref).find(target.price.ref, today(), target.price.context, place=target.price.place)
+    most = Decimal(0)
+    for payload in plan.payloads:
+        asked = asked_of(target, payload)
+        whole = {**(payload if isinstance(payload, dict) else {}), **target.extra}
+        output = dialect(target.dialect).most_output_tokens(whole)
+        if output is None:
+            raise EdgeroiError(
+                "--max-spend needs a limit of output tokens", place=target.place, key=key, fix="write with: {max_tokens: 256}"
+            )
+        load = Load(Decimal(1), Decimal(len(asked.body) // _CHARACTERS_PER_TOKEN), Decimal(output))
+        most = max(most, total(line for line in cost_lines(price, load) if line.kind not in _NOT_PER_REQUEST))
+    return most
