@@ -85,10 +85,12 @@ def profile(
     seen_from: SeenFrom | None = None,
     sampling: float | None = None,
     jobs: int | None = None,
+    dedupe: bool = False,
 ) -> Profile:
     """Request logs (files, folders, globs, ``-``, saved profiles) or a DataFrame as a profile; every line is accounted for.
 
     ``map``: column -> ``path[:unit]`` or ``@filename:REGEX``; ``const``: column -> value; ``mapping``: the same in a YAML file.
+    ``dedupe``: count a request once that the logs tell of twice (a DataFrame has ``drop_duplicates`` for that).
     Raises ``edgeroi.errors.EdgeroiError`` for what is no log. Rejected lines and damage are in the result, not raised.
     """
     from edgeroi.logs.mapping import reading_of
@@ -105,6 +107,7 @@ def profile(
         format=log_format,
         seen_from=seen_from,
         sampling=sampling,
+        dedupe=dedupe,
         **given,
     )
     if isinstance(logs, str | Path):

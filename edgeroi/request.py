@@ -149,6 +149,17 @@ class LineCount:
         )
 
 
+def less(lines: LineCount, part: LineCount) -> LineCount:
+    """The account without a part of it."""
+    return LineCount(
+        lines.read - part.read,
+        lines.blank - part.blank,
+        lines.profiled - part.profiled,
+        dict(sorted((Counter(lines.rejected) - Counter(part.rejected)).items())),
+        dict(sorted((Counter(lines.skipped) - Counter(part.skipped)).items())),
+    )
+
+
 #: An instant nobody recorded.
 NO_INSTANT = np.iinfo(np.int64).min
 

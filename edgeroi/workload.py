@@ -162,7 +162,7 @@ class Tally:
 class FileAccount:
     """One input: what it was taken for, in which unit, and where each of its lines went.
 
-    ``saved_from``: name and digest of the logs in a saved profile.
+    ``saved_from``: the logs in a saved profile. ``growth``: where a saved profile is to grow, what it keeps of this log.
     """
 
     path: str
@@ -174,7 +174,8 @@ class FileAccount:
     counted: Literal["lines", "records", "spans"] = "lines"
     damage: str | None = None
     notes: tuple[str, ...] = ()
-    saved_from: tuple[tuple[str, str], ...] = ()
+    saved_from: tuple[FileAccount, ...] = ()
+    growth: Growth | None = None
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,40 @@ class Partial:
         return Partial(self.by, merged)
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a saved profile keeps of one log, so that the next reading of it costs only its new bytes.
+
+    ``leaves``: the digests of its ranges; ``head``: the digest of its first ``head_bytes``, decompressed: by both it is known again.
+    ``lines``, ``partial``: its complete lines and their requests. ``tail``: an unfinished last line, which the log may still complete,
+    so that it must come out again: its bytes, its account and its requests. ``resumable``: whether reading can go on where it stopped.
+    ``said``: where it measured, and the share of requests it keeps.
+    """
+
+    leaves: tuple[bytes, ...]
+    head: bytes
+    head_bytes: int
+    lines: LineCount
+    partial: Partial
+    tail_bytes: int = 0
+    tail_lines: LineCount = field(default_factory=LineCount)
+    tail: Partial | None = None
+    resumable: bool = False
+    said: tuple[SeenFrom | None, float] = (None, 1.0)
+
+    @property
+    def total(self) -> Partial:
+        """All its requests, of the unfinished line too."""
+        return self.partial if self.tail is None else self.partial + self.tail
+
+
 def _sort_key(key: GroupKey) -> tuple[tuple[bool, str], ...]:
     return tuple((part is None, part or "") for part in key)
+
+
+def in_order(keys: Iterable[GroupKey]) -> list[GroupKey]:
+    """Keys of groups as they are told; unknown last."""
+    return sorted(keys, key=_sort_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +237,14 @@ class Group:
 
     key: Mapping[str, str | None]
     tally: Tally
+
+
+@dataclass(frozen=True)
+class Growing:
+    """What makes a profile one that can grow: how its logs were read, and the requests (``rest``) that no log keeps for itself."""
+
+    reading: Mapping[str, str]
+    rest: Partial
 
 
 @dataclass(frozen=True)
@@ -222,6 +263,7 @@ class Profile:
     seen_from: SeenFrom | None = None
     sampling: float = 1.0
     aggregates: tuple[Aggregate, ...] = ()
+    growing: Growing | None = None
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -236,7 +278,7 @@ class Profile:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """One row per group, in the order of their keys; unknown last."""
-        keys = sorted(self.partial.tallies, key=_sort_key)
+        keys = in_order(self.partial.tallies)
         return tuple(Group(dict(zip(self.by, key, strict=True)), self.partial.tallies[key]) for key in keys)
 
     @cached_property
@@ -286,6 +328,17 @@ def sum_tallies(tallies: Iterable[Tally]) -> Tally:
 def tally_fields() -> tuple[str, ...]:
     """The names of what a tally holds, in order; a saved profile writes them in this order."""
     return tuple(f.name for f in fields(Tally))
+
+
+def sum_of(by: tuple[str, ...], partials: Iterable[Partial]) -> Partial:
+    """All that the partials say, which are all by the same columns."""
+    tallies: dict[GroupKey, list[Tally]] = {}
+    for partial in partials:
+        if partial.by != by:
+            raise ValueError(f"partial profiles by {by} and by {partial.by} do not add up")
+        for key, tally in partial.tallies.items():
+            tallies.setdefault(key, []).append(tally)
+    return Partial(by, {key: sum_tallies(of_key) for key, of_key in tallies.items()})
 
 
 #: What the rarest groups are folded into where there are too many.

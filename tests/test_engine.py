@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xxhash import xxh3_128
 
-from edgeroi.engines import local
-from edgeroi.engines.local import digest_of_leaves, read_logs
+from edgeroi.engines import inputs, local
+from edgeroi.engines.local import read_logs
+from edgeroi.engines.outcome import digest_of_leaves
 from edgeroi.errors import EdgeroiError, InternalFault
 from edgeroi.logs import pieces as cutting
 from edgeroi.logs.jsonl import FORMAT
@@ -56,7 +57,7 @@ def path(tmp_path):
 @pytest.fixture
 def small_cuts(monkeypatch):
     """Ranges and pieces so small that every file is cut in many places."""
-    monkeypatch.setattr(local, "RANGE_BYTES", 5000)
+    monkeypatch.setattr(inputs, "RANGE_BYTES", 5000)
     monkeypatch.setattr(local, "_SMALL_BYTES", 0)
     monkeypatch.setattr(cutting.pieces, "__kwdefaults__", {**cutting.pieces.__kwdefaults__, "piece_bytes": 700})
 
@@ -93,7 +94,7 @@ def test_an_independent_reading_agrees(path):
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_cuts_and_processes_do_not_matter(path, small_cuts, jobs):
     cut = read_logs([path], BY, jobs=jobs)
-    local.RANGE_BYTES = 1 << 30
+    inputs.RANGE_BYTES = 1 << 30
     assert without_place(cut) == without_place(read_logs([path], BY, jobs=1))
 
 
@@ -119,7 +120,7 @@ def test_a_line_too_long_costs_only_itself_in_bounded_memory(tmp_path, monkeypat
     good = log(n=40)
     file = tmp_path / "a.jsonl"
     file.write_bytes(good + b'{"x":"' + b"y" * 20_000 + b'"}\n' + good)
-    monkeypatch.setattr(local, "RANGE_BYTES", 7000)
+    monkeypatch.setattr(inputs, "RANGE_BYTES", 7000)
     monkeypatch.setattr(cutting.pieces, "__kwdefaults__", {**cutting.pieces.__kwdefaults__, "piece_bytes": 512})
     profile = read_logs([file], BY, rejects_to=tmp_path / "rejects")
     assert profile.lines.rejected["line_too_long"] == 1
@@ -450,7 +451,7 @@ def test_a_saved_profile_remembers_vantage_sampling_and_damage(path, tmp_path):
 
 def test_a_saved_profile_that_was_changed_is_refused(path, tmp_path):
     whole = gzip.decompress(dumped(read_logs([path], BY)))
-    changes = [(whole[:-9], "cut or changed"), (whole[:-1] + b"x", "cut or changed"), (whole.replace(b" 1 ", b" 2 ", 1), "of version 2")]
+    changes = [(whole[:-9], "cut or changed"), (whole[:-1] + b"x", "cut or changed"), (whole.replace(b" 2 ", b" 3 ", 1), "of version 3")]
     for changed, why in changes:
         with pytest.raises(EdgeroiError, match=why):
             read_logs([_written(tmp_path, "x.profile", changed)], BY)

@@ -29,6 +29,13 @@ class Vantage(StrEnum):
     server = "server"
 
 
+class Engine(StrEnum):
+    """Where logs are read."""
+
+    local = "local"
+    spark = "spark"
+
+
 OUTPUT_PANEL = "Output"
 READING_PANEL = "Reading logs"
 
@@ -38,7 +45,10 @@ OutputOption = Annotated[
     typer.Option("--output", "-o", metavar="FILE", help="Write the result to FILE, whole or not at all.", rich_help_panel=OUTPUT_PANEL),
 ]
 
-LogsArgument = Annotated[list[str], typer.Argument(metavar="LOGS...", help="Log files, folders, globs, saved profiles, or - for stdin.")]
+LogsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="LOGS...", help="Log files, folders, globs, addresses (s3://, https://), saved profiles, or - for stdin."),
+]
 MapOption = Annotated[
     list[str] | None,
     typer.Option(

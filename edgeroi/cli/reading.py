@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from edgeroi.cli.exits import Terminated
 
 if TYPE_CHECKING:
-    from edgeroi.cli.options import Vantage
+    from edgeroi.cli.options import Engine, Vantage
+    from edgeroi.engines.workers import Run
     from edgeroi.logs.reading import Reading
     from edgeroi.request import LineCount
     from edgeroi.workload import Profile
@@ -41,6 +42,9 @@ class LogOptions:
     sampling: str | None = None
     rejects: Path | None = None
     jobs: int | None = None
+    dedupe: bool = False
+    engine: Engine | None = None
+    master: str | None = None
 
     def reading(self) -> Reading:
         """How the logs are to be read, as the command line and the mapping file say; raises ``EdgeroiError``."""
@@ -55,12 +59,25 @@ class LogOptions:
             seen_from=self.seen_from.value if self.seen_from else None,
             sampling=1.0 if self.sampling is None else share_of(self.sampling, "--sampling"),
             format=self.log_format,
+            dedupe=self.dedupe,
         )
         if self.mapping is None:
             return said
         from edgeroi.logs.mapping import with_mapping
 
         return with_mapping(said, self.mapping)
+
+    def _go(self) -> Callable[[Run], None] | None:
+        """Who reads, where it is not this machine's processes; raises ``EdgeroiError`` for a master that nobody asks."""
+        if self.engine is not None and self.engine.value == "spark":
+            from edgeroi.engines.spark import on_spark
+
+            return on_spark(self.master)
+        if self.master is not None:
+            from edgeroi.errors import EdgeroiError
+
+            raise EdgeroiError("only Spark has a master", key="--master", fix="add --engine spark")
+        return None
 
     def read(self) -> Profile:
         """The profile of the logs; an interruption ends the run."""
@@ -69,13 +86,25 @@ class LogOptions:
             raise interruption
         return profile
 
-    def read_partly(self) -> tuple[Profile, BaseException | None]:
-        """The profile of the logs, or of what was read until Ctrl-C or SIGTERM, and which of the two to end with once it is shown."""
+    def read_partly(self, *, keep: bool = False, grow: Path | None = None) -> tuple[Profile, BaseException | None]:
+        """The profile of the logs, or of what was read until Ctrl-C or SIGTERM, and which of the two to end with once it is shown.
+
+        ``keep``, ``grow``: so that it can be saved and grow, from a saved profile that it grows from.
+        """
         from edgeroi.cli.output import progress
         from edgeroi.engines.local import read_logs
 
-        with progress("reading") as at, _terminated_like_interrupted() as terminated:
-            profile = read_logs(self.logs, self.reading(), jobs=self.jobs, progress=_meanwhile(at), rejects_to=self.rejects)
+        with progress("reading") as at, _terminated_like_interrupted() as terminated, _as_it_came(terminated):
+            profile = read_logs(
+                self.logs,
+                self.reading(),
+                jobs=self.jobs,
+                progress=_meanwhile(at),
+                rejects_to=self.rejects,
+                keep=keep,
+                grow=grow,
+                go=self._go(),
+            )
         if terminated:
             return profile, Terminated()
         return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None
@@ -91,6 +120,17 @@ def _meanwhile(at: Callable[[int, int], None]) -> Callable[[int, int], None]:
         at(done, total)
 
     return told
+
+
+@contextmanager
+def _as_it_came(terminated: list[int]) -> Iterator[None]:
+    """An interruption before anything was read ends the run as what it was."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if terminated:
+            raise Terminated from None
+        raise
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Where chunks of log are read: ``local`` spreads them over the processes of this machine."""
+"""Where chunks of log are read: ``local`` spreads them over the processes of this machine, ``spark`` over those of a cluster."""

@@ -20,7 +20,7 @@ from edgeroi.aggregate import Aggregate
 from edgeroi.errors import EdgeroiError, Place, did_you_mean, near_miss
 from edgeroi.logs.reading import Reading
 from edgeroi.request import Batch, LineCount
-from edgeroi.workload import Partial, SeenFrom
+from edgeroi.workload import FileAccount, Partial, SeenFrom
 
 Counted = Literal["lines", "records", "spans"]
 
@@ -101,7 +101,7 @@ class Chunk:
     seen_from: SeenFrom | None = None
     sampling: float | None = None
     damage: str | None = None
-    saved_from: tuple[tuple[str, str], ...] = ()
+    saved_from: tuple[FileAccount, ...] = ()
     aggregates: tuple[Aggregate, ...] = ()
 
 

@@ -32,8 +32,10 @@ _ROWS = 1 << 16
 def profile_frame(frame: pd.DataFrame, reading: Reading, name: str = "DataFrame") -> Profile:
     """The profile of a DataFrame; every row is accounted for, as records numbered from 1.
 
-    Raises ``EdgeroiError`` where it has no column for latency, or one that is wanted twice.
+    Raises ``EdgeroiError`` where it has no column for latency, or one that is wanted twice, and where it is to be deduplicated.
     """
+    if reading.dedupe:
+        raise EdgeroiError("a DataFrame's rows are its own to tell apart", key="dedupe", fix="give frame.drop_duplicates()")
     census, kept, lines, notes = Census(reading.by), Kept(), LineCount(), dict[str, None]()
     for chunk in (ruled(chunk, reading) for chunk in chunks(frame, reading)):
         kept.keep(name, lines.read, chunk.faults)

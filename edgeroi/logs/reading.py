@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Literal
@@ -66,6 +67,7 @@ class Reading:
     ``require``: columns every request must tell. ``format``: the only format to try. ``file``: the file it is the reading of.
     ``hidden``: labels besides ``by`` that the format of the file itself gives and settles by.
     ``rules``: what labels follow from others (see ``logs/rules.py``); the fields they look at are among ``fields``, as marks.
+    ``dedupe``: exact duplicates are to be told apart.
     """
 
     by: tuple[str, ...] = DEFAULT_BY
@@ -77,6 +79,7 @@ class Reading:
     seen_from: SeenFrom | None = None
     sampling: float = 1.0
     format: str | None = None
+    dedupe: bool = False
     file: str | None = None
     hidden: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -112,11 +115,19 @@ class Reading:
         mapped = self.fields.get(column)
         return MS_PER[mapped.unit] if mapped and mapped.unit and COLUMNS[column] == "duration" else 1.0
 
+    def told(self) -> dict[str, str]:
+        """Everything by which two readings of one log could differ, as text by the name of its part."""
+        return {part.name: _told(getattr(self, part.name)) for part in dataclass_fields(self) if part.name != "file"}
+
     def for_file(self, name: str) -> Reading:
         """The reading of one file: what its name says has become constant. A name the pattern does not fit says nothing."""
         said = {column: found(pattern, PurePath(name).name) for column, pattern in self.from_name.items()}
         told = {column: text for column, text in said.items() if text is not None}
         return replace(self, const={**self.const, **told}, file=name)
+
+
+def _told(part: object) -> str:
+    return repr(sorted(part.items()) if isinstance(part, Mapping) else part)
 
 
 def reading(
@@ -129,6 +140,7 @@ def reading(
     seen_from: SeenFrom | None = None,
     sampling: float = 1.0,
     format: str | None = None,
+    dedupe: bool = False,
 ) -> Reading:
     """A reading from the strings of the command line; raises ``EdgeroiError`` naming the option and the nearest known word."""
     fields: dict[str, Field] = {}
@@ -156,6 +168,7 @@ def reading(
         vantage(seen_from),
         share(sampling),
         format,
+        dedupe,
     )
 
 

@@ -1,29 +1,46 @@
 """A saved profile: the sum of some logs, itself an input, exact bucket for bucket.
 
-A file is gzip of the line ``edgeroi-profile 1 SHA256`` and a MessagePack map; the digest is of the map, so a file that was changed
-or cut is refused. Keys of the map: ``by, seen_from, sampling, lines, damage, files, groups``; a histogram is its keys, counts and
-sums as little-endian 64-bit integers, and its extremes. Same profile, same bytes.
+A file is gzip of the line ``edgeroi-profile 2 SHA256`` and a MessagePack map; the digest is of the map, so a file that was changed
+or cut is refused. Keys of the map: ``by, seen_from, sampling, reading, groups, logs``; each log has its account and, where the profile
+can grow, its own groups (``growth``), while ``groups`` are those of the other logs. A histogram is its keys, counts and sums as
+little-endian 64-bit integers, and its extremes. Same profile, same bytes.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from pathlib import PurePath
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from edgeroi.errors import EdgeroiError
+from edgeroi.errors import EdgeroiError, Place
 from edgeroi.histogram import Ints, LatencyHistogram
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.reading import Reading
 from edgeroi.request import COLUMNS, LineCount
-from edgeroi.workload import Busy, GroupKey, Partial, Profile, Stratum, Sum, Tally, regrouped
+from edgeroi.workload import (
+    Busy,
+    FileAccount,
+    GroupKey,
+    Growth,
+    Partial,
+    Profile,
+    SeenFrom,
+    Stratum,
+    Sum,
+    Tally,
+    in_order,
+    regrouped,
+    sum_of,
+)
 
-VERSION = 1
+NAME = "saved-profile"
+VERSION = 2
 _MAGIC = b"edgeroi-profile "
 _HISTOGRAMS = ("latency", "ttft", "network", "served", "ttft_served", "failure")
 
@@ -42,16 +59,43 @@ def dumped(profile: Profile) -> bytes:
 
 
 def _told(profile: Profile) -> dict[str, Any]:
-    damaged = [f"{file.path}: {file.damage}" for file in profile.files if file.damage]
+    growing = profile.growing
     return {
         "by": profile.by,
         "seen_from": profile.seen_from,
         "sampling": profile.sampling,
-        "lines": asdict(profile.lines),
-        "damage": "; ".join(damaged) or None,
-        "files": [log for file in profile.files for log in file.saved_from or ((PurePath(file.path).name, file.digest),)],
-        "groups": [[list(group.key.values()), _told_tally(group.tally)] for group in profile.groups],
+        "reading": dict(sorted(growing.reading.items())) if growing else {},
+        "groups": _told_groups(growing.rest if growing else profile.partial),
+        "logs": [_told_log(log, apart=growing is not None) for file in profile.files for log in file.saved_from or (file,)],
     }
+
+
+def _told_log(log: FileAccount, *, apart: bool) -> dict[str, Any]:
+    return {
+        "name": PurePath(log.path).name,
+        **{name: getattr(log, name) for name in ("bytes", "digest", "format", "unit", "counted", "damage", "notes")},
+        "lines": asdict(log.lines),
+        "growth": _told_growth(log.growth) if apart and log.growth else None,
+    }
+
+
+def _told_growth(growth: Growth) -> dict[str, Any]:
+    return {
+        "leaves": growth.leaves,
+        "head": growth.head,
+        "head_bytes": growth.head_bytes,
+        "lines": asdict(growth.lines),
+        "groups": _told_groups(growth.partial),
+        "tail_bytes": growth.tail_bytes,
+        "tail_lines": asdict(growth.tail_lines),
+        "tail_groups": _told_groups(growth.tail) if growth.tail is not None else None,
+        "resumable": growth.resumable,
+        "said": growth.said,
+    }
+
+
+def _told_groups(partial: Partial) -> list[Any]:
+    return [[key, _told_tally(partial.tallies[key])] for key in in_order(partial.tallies)]
 
 
 def _told_tally(tally: Tally) -> dict[str, Any]:
@@ -87,7 +131,7 @@ def _told_histogram(histogram: LatencyHistogram) -> list[Any]:
 class Saved:
     """A saved profile; see the module."""
 
-    name = "saved-profile"
+    name = NAME
     unit = "as in the logs it was made from, kept in ns"
     counted: Literal["lines"] = "lines"
     hidden: tuple[str, ...] = ()
@@ -101,11 +145,7 @@ class Saved:
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
         """All of it in one chunk; raises ``EdgeroiError`` for one that is not whole or of a later version."""
-        told = _body(stream.read())
-        try:
-            yield _chunk(told, reading)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise EdgeroiError(f"the saved profile cannot be read: {error!r}", fix="save it again") from None
+        yield _chunk(_parsed(stream.read()), reading)
 
 
 FORMAT = Saved()
@@ -124,18 +164,96 @@ def _body(data: bytes) -> dict[str, Any]:
     return told
 
 
-def _chunk(told: Mapping[str, Any], reading: Reading) -> Chunk:
-    partial = Partial(tuple(told["by"]), {tuple(key): _tally(tally) for key, tally in told["groups"]})
-    notes = [f"saved from {name} ({digest})" for name, digest in told["files"]]
+@dataclass(frozen=True, slots=True)
+class SavedProfile:
+    """What a saved profile holds: its logs, and the requests (``rest``) that none of them keeps for itself.
+
+    ``reading``: how the logs were read, part by part; empty in a profile that cannot grow.
+    """
+
+    by: tuple[str, ...]
+    seen_from: SeenFrom | None
+    sampling: float
+    reading: Mapping[str, str]
+    rest: Partial
+    logs: tuple[FileAccount, ...]
+
+    @property
+    def partial(self) -> Partial:
+        """All its requests."""
+        return sum_of(self.by, (self.rest, *(log.growth.total for log in self.logs if log.growth)))
+
+
+def read_saved(path: Path) -> SavedProfile:
+    """The profile saved at ``path``; raises ``EdgeroiError`` for what is none, was changed, or is of another version."""
+    try:
+        data = gzip.decompress(path.read_bytes())
+    except OSError as error:
+        why = error.strerror.lower() if error.strerror else "it is no saved profile"
+        raise EdgeroiError(f"cannot be read: {why}", place=Place(str(path))) from None
+    except (EOFError, zlib.error):
+        raise EdgeroiError("the saved profile was cut or changed", place=Place(str(path)), fix="save it again") from None
+    if not data.startswith(_MAGIC):
+        raise EdgeroiError("is no profile saved by edgeroi", place=Place(str(path)), fix="name one saved with --save")
+    try:
+        return _parsed(data)
+    except EdgeroiError as error:
+        error.place = Place(str(path))
+        raise
+
+
+def _parsed(data: bytes) -> SavedProfile:
+    told = _body(data)
+    by = tuple(told["by"])
+    try:
+        logs = tuple(_log(log, by) for log in told["logs"])
+        return SavedProfile(by, told["seen_from"], told["sampling"], told["reading"], _partial(told["groups"], by), logs)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise EdgeroiError(f"the saved profile cannot be read: {error!r}", fix="save it again") from None
+
+
+def _log(told: Mapping[str, Any], by: tuple[str, ...]) -> FileAccount:
+    return FileAccount(
+        path=told["name"],
+        **{name: told[name] for name in ("bytes", "digest", "format", "unit", "counted", "damage")},
+        lines=LineCount(**told["lines"]),
+        notes=tuple(told["notes"]),
+        growth=_growth(told["growth"], by) if told["growth"] else None,
+    )
+
+
+def _growth(told: Mapping[str, Any], by: tuple[str, ...]) -> Growth:
+    seen_from, sampling = told["said"]
+    return Growth(
+        leaves=tuple(told["leaves"]),
+        head=told["head"],
+        head_bytes=told["head_bytes"],
+        lines=LineCount(**told["lines"]),
+        partial=_partial(told["groups"], by),
+        tail_bytes=told["tail_bytes"],
+        tail_lines=LineCount(**told["tail_lines"]),
+        tail=None if told["tail_groups"] is None else _partial(told["tail_groups"], by),
+        resumable=told["resumable"],
+        said=(seen_from, sampling),
+    )
+
+
+def _partial(groups: list[Any], by: tuple[str, ...]) -> Partial:
+    return Partial(by, {tuple(key): _tally(tally) for key, tally in groups})
+
+
+def _chunk(saved: SavedProfile, reading: Reading) -> Chunk:
+    partial = saved.partial
+    notes = [f"saved from {log.path} ({log.digest})" for log in saved.logs]
     notes += [f"the saved profile does not tell {column}" for column in _untold(partial, reading)]
     return Chunk(
-        LineCount(**told["lines"]),
+        sum((log.lines for log in saved.logs), LineCount()),
         partial=as_read(partial, reading),
         notes=tuple(notes),
-        seen_from=told["seen_from"],
-        sampling=told["sampling"],
-        damage=told["damage"],
-        saved_from=tuple((str(name), str(digest)) for name, digest in told["files"]),
+        seen_from=saved.seen_from,
+        sampling=saved.sampling,
+        damage="; ".join(f"{log.path}: {log.damage}" for log in saved.logs if log.damage) or None,
+        saved_from=tuple(replace(log, growth=None) for log in saved.logs),
     )
 
 

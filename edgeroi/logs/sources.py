@@ -8,8 +8,10 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from edgeroi.errors import EdgeroiError, Place, near_miss
+from edgeroi.logs.remote import is_remote, met, open_remote, shown
 
 STDIN = "-"
 
@@ -19,12 +21,14 @@ class Source:
     """A file to read. ``named``: the user pointed at it, so it must be a log; else it was met in a folder.
 
     ``hidden``: a file or folder met in a folder whose name begins with a dot; it is told and not read.
+    ``address``: where it stands elsewhere, with what may not be shown; ``path`` may.
     """
 
     path: str
     named: bool
     bytes: int | None = None
     hidden: bool = False
+    address: str | None = None
 
     @property
     def is_stdin(self) -> bool:
@@ -32,8 +36,17 @@ class Source:
         return self.path == STDIN
 
 
-def expand(paths: Sequence[str | Path]) -> tuple[Source, ...]:
+def opened_file(source: Source) -> BinaryIO:
+    """The bytes of a file, wherever it stands."""
+    if source.address is not None:
+        return open_remote(source.address, seekable=source.bytes is not None)
+    return Path(source.path).open("rb", buffering=0)
+
+
+def expand(paths: Sequence[str | Path], besides: Path | None = None) -> tuple[Source, ...]:
     """Every file meant, in the order given, folders and globs sorted; raises ``EdgeroiError`` for none and for one reached twice.
+
+    ``besides``: a file that is left out where it is met in a folder.
 
     A path that exists is taken as it is; only then is it tried as a glob.
     """
@@ -45,6 +58,8 @@ def expand(paths: Sequence[str | Path]) -> tuple[Source, ...]:
                 found.append(source)
                 continue
             identity = _identity(source)
+            if besides is not None and not source.named and identity == _identity(Source(str(besides), named=True)):
+                continue
             if identity in reached:
                 raise EdgeroiError(
                     f"{source.path!r} was already reached as {reached[identity]!r}; its lines would count twice", fix="name it once"
@@ -57,6 +72,8 @@ def expand(paths: Sequence[str | Path]) -> tuple[Source, ...]:
 def _identity(source: Source) -> object:
     if source.is_stdin:
         return STDIN
+    if source.address is not None:
+        return source.address
     told = Path(source.path).stat()
     return (told.st_dev, told.st_ino)
 
@@ -64,6 +81,8 @@ def _identity(source: Source) -> object:
 def _meant(path: str) -> Iterator[Source]:
     if path == STDIN:
         yield Source(STDIN, named=True)
+    elif is_remote(path):
+        yield from (Source(shown(address), True, size, address=address) for address, size in met(path))
     elif Path(path).exists():
         yield from _existing(path)
     else:
