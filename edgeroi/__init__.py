@@ -17,6 +17,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             dialects/                                   wire formats of inference endpoints
             yamltree · clock · loopback                 YAML as a tree that knows its lines · which day it is · a server that keeps time
     CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+            prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
@@ -27,16 +28,18 @@ A line of this map imports only lines below it; the core knows no file, network,
             utilisation                                 servers in the books: how busy, inverted or not, what idles
             assembly                                    policies put together, each part as it serves its own requests
             tuning                                      the best setting of a policy, with its curve
-            economics                                   premium, value, net, low and high, break-evens
+            economics                                   premium, value, net, their prospect, break-evens
             hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
             probe_plan                                  what a probe is to do
             servers                                     paid for busy or not: the load hour by hour, and the wait for one
+            ensemble · sampling                         a latency in many worlds at once · what samples leave unknown
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
             policy                                      split, route, fallback, hedge, cascade as algebra on distributions
             latency                                     distributions of ms and their algebra
+            billing                                     an invoice's sum in many worlds at once
             cost                                        every dollar with its kind, quantity, rate and source
             prices                                      dated rates, the book
             census                                      requests counted into partial profiles
@@ -46,6 +49,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             cuts                                        requests told apart by what a rule asks
             request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
+            draws · investment                          drivers drawn by name, what draws say of a decision · return, payback
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
@@ -131,9 +135,14 @@ def compare(
     *,
     set: Mapping[str, str] | None = None,
     prices_as_of: date | None = None,
+    seed: int | None = None,
+    draws: int | None = None,
 ) -> Verdicts:
-    """Scenario files or folders, judged: ``.decisions`` with verdict, cost, latency and value, ``.document`` as JSON prints it."""
-    return _judged("compare", scenarios, set, prices_as_of)
+    """Scenario files or folders, judged: ``.decisions`` with verdict, cost, latency and value, ``.document`` as JSON prints it.
+
+    Net is drawn in ``draws`` worlds (10,000) from ``seed``: the same of both give the same answer.
+    """
+    return _judged("compare", scenarios, set, prices_as_of, seed, draws)
 
 
 def check(
@@ -141,15 +150,26 @@ def check(
     *,
     set: Mapping[str, str] | None = None,
     prices_as_of: date | None = None,
+    seed: int | None = None,
+    draws: int | None = None,
 ) -> Verdicts:
     """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
-    return _judged("check", scenarios, set, prices_as_of)
+    return _judged("check", scenarios, set, prices_as_of, seed, draws)
 
 
-def _judged(command: str, scenarios: str | Path | Sequence[str | Path], set: Mapping[str, str] | None, at: date | None) -> Verdicts:
+def _judged(
+    command: str,
+    scenarios: str | Path | Sequence[str | Path],
+    set: Mapping[str, str] | None,
+    at: date | None,
+    seed: int | None,
+    draws: int | None,
+) -> Verdicts:
     from edgeroi.clock import today
+    from edgeroi.draws import chance_of
     from edgeroi.judging import judge_files
 
     paths = [scenarios] if isinstance(scenarios, str | Path) else list(scenarios)
     overrides = tuple(f"{path}={value}" for path, value in (set or {}).items())
-    return judge_files([str(path) for path in paths], overrides, command=command, today=today(), at=at, gate=command == "check")
+    gate, chance = command == "check", chance_of(seed, draws)
+    return judge_files([str(path) for path in paths], overrides, command=command, today=today(), at=at, gate=gate, chance=chance)

@@ -753,6 +753,8 @@ class _Gathering:
             self.spec.part_of,
             self.spec.quality_value,
             min(fastest, default=None),
+            self.scenario.horizon_months,
+            self.scenario.discount_rate,
         )
 
     def _candidate(self, options: Mapping[str, Option], baseline: Option, stakes: Stakes, unknown: str | None) -> str:

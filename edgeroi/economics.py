@@ -1,46 +1,53 @@
 """Whether it pays: what the candidate costs more, what its latency and quality are worth, and where that would turn.
 
 premium = cost of the candidate - cost of the baseline; net = value - premium; all in USD a month.
-Every number comes from one pure function of the drivers (``Books.in_world``): low and high, the bars of the drivers and the
-break-evens are that function asked again, never a second formula.
+What is likely, the bars of the drivers and the break-evens come from one pure function of the drivers (``Books.in_world``), asked
+again. ``Books.prospect`` is that function in many worlds at once, with the error of what was measured; the tests hold the two together.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from statistics import NormalDist
+from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeroi.cost import Cost
+from edgeroi.draws import Chance, Prospect, Worlds, draws_of, worth_knowing_one
+from edgeroi.ensemble import ATOMS, FEW_ROWS, PAIRS, columns, gains
 from edgeroi.errors import EdgeroiError
 from edgeroi.estimate import Basis, Range, World, weakest
 from edgeroi.felt import Felt, Noticed, noticed
-from edgeroi.latency import Latency, comonotone
-from edgeroi.option import Option, Traffic, drivers_in
+from edgeroi.investment import Investment, annuity, invested
+from edgeroi.latency import Latency
+from edgeroi.option import NOWHERE, Option, Timing, Traffic, drivers_in
 from edgeroi.prices import Unpriced
+from edgeroi.sampling import error_of_gain, same_sample, sample_name
 from edgeroi.spec import Judged
-from edgeroi.values import ValueModel, value_usd_month
+from edgeroi.values import Gated, ValueModel, gain_units, value_usd_month
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.elasticity import Elasticity
 from edgeroi.values.linear_time import MS_PER_HOUR, LinearTime
 
 Floats = NDArray[np.float64]
 
-#: Range ends of a measured quantity are those of a 90 % interval, like those of a stated ``low to high``.
-_Z90 = NormalDist().inv_cdf(0.95)
-_NOWHERE: World = {}
+#: Worlds of latencies that are drawn; each serves as many draws of all else as it takes.
+_ROWS = 1_000
+#: The driver that stands for what samples leave unknown.
+SAMPLING = "size of the latency sample"
 
 
 @dataclass(frozen=True)
 class Stakes:
     """What a workload is, apart from the options: its traffic, which latency is judged, and what it is worth to whom.
 
-    ``value``: ``None`` where nobody declared one. ``felt``: the gate for people, ``None`` for machines.
+    ``value``: ``None`` where nobody declared one. ``felt``: the gate for people, ``None`` for machines. What is spent once is held
+    against ``horizon_months`` of net, discounted at ``discount_rate`` a year.
     """
 
     traffic: Traffic
@@ -51,6 +58,8 @@ class Stakes:
     part_of: Range | None = None
     quality_usd: Range | None = None
     fastest_p50_ms: float | None = None
+    horizon_months: float = 12.0
+    discount_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +109,11 @@ class Books:
     stakes: Stakes
     baseline: Option
     candidate: Option
+    chance: Chance = field(default_factory=Chance)
 
     # ---- one world ----
 
-    def cost_of(self, option: Option, world: World = _NOWHERE) -> Cost:
+    def cost_of(self, option: Option, world: World = NOWHERE) -> Cost:
         """The invoice of an option. Raises ``Unpriced`` where it has no price."""
         if option.tariff is None:
             raise Unpriced(option.unpriced or f"{option.name} has no price", place=option.place, fix="state a price for it")
@@ -119,11 +129,11 @@ class Books:
         """The baseline's likely invoice."""
         return self.cost_of(self.baseline)
 
-    def latency_of(self, option: Option, world: World = _NOWHERE) -> Latency | None:
+    def latency_of(self, option: Option, world: World = NOWHERE) -> Latency | None:
         """The judged latency; ``None`` where nothing is known of it."""
         return option.latency(self.stakes.judge, world)
 
-    def in_world(self, world: World = _NOWHERE) -> Outcome:
+    def in_world(self, world: World = NOWHERE) -> Outcome:
         """What the month comes to in one world."""
         cost = float(self.cost_of(self.candidate, world).usd_month)
         premium = cost - float(self.cost_of(self.baseline, world).usd_month)
@@ -138,9 +148,7 @@ class Books:
         before, after = self.latency_of(self.baseline, world), self.latency_of(self.candidate, world)
         if self.stakes.value is None or before is None or after is None:
             return None
-        worth, errors = self._worth(self.stakes.value, before, after, world), world.get(self._sampling_name, 0.0)
-        # Worth exactly nothing means that no saving is felt, or that both sides are one sample: then there is nothing to err about.
-        return worth + errors * self._sampling_usd(before, after, world) if errors and worth else worth
+        return self._worth(self.stakes.value, before, after, world)
 
     def _worth(self, model: ValueModel, before: Latency, after: Latency, world: World) -> float:
         part_of = self.stakes.part_of
@@ -211,73 +219,233 @@ class Books:
         late = self.saved.p50 < 0 or (self.saved.p99_estimable and self.saved.p99 < 0)
         return late or self.after.failure_ratio > self.before.failure_ratio
 
-    # ---- sampling error ----
+    # ---- many worlds ----
+
+    @cached_property
+    def _model(self) -> ValueModel | None:
+        """The value model, anchored."""
+        return self.stakes.value.anchored(self.stakes.fastest_p50_ms) if self.stakes.value else None
+
+    @cached_property
+    def stated(self) -> tuple[Range, ...]:
+        """Every number that is stated with a range."""
+        return drivers_in(self.stakes, self.baseline.ranges(), self.candidate.ranges())
+
+    @cached_property
+    def _timed(self) -> tuple[str, ...]:
+        """The drivers of how long requests take, and of how long they may: in their worlds each distribution is built anew."""
+        model = self.stakes.value
+        limits = [getattr(model, each.name) for each in fields(model) if model.units.get(each.name) == "ms"] if model else []  # type: ignore[arg-type]
+        timings = [timing for option in (self.baseline, self.candidate) for timing in (option.e2e, option.ttft)]
+        names = [driver.name for driver in drivers_in(*limits, self.stakes.part_of)]
+        return tuple(dict.fromkeys([*names, *(name for timing in timings if timing for name in timing.moved_by)]))
 
     @property
-    def _sampling_name(self) -> str:
-        return "size of the latency sample"
+    def _rows(self) -> int:
+        """Worlds of time that differ: few where a policy or a queue has to be evaluated in each."""
+        return min(self.chance.draws, FEW_ROWS if self._one_by_one else _ROWS)
 
-    def _sampling_usd(self, before: Latency, after: Latency, world: World) -> float:
-        """One standard error of the value of latency, from the samples behind it; 0 where nothing was sampled.
+    @property
+    def _one_by_one(self) -> bool:
+        """Whether worlds of time are built one by one."""
+        return any(option.policy or option.servers for option in (self.baseline, self.candidate))
 
-        A mean over n requests has variance var/n. Two samples add theirs; a best case is the baseline's own sample moved, so only
-        the spread of the differences counts. Where some savings are felt, the error of all is counted: that errs on the side of doubt.
-        """
-        if self.stakes.value is None:
+    @cached_property
+    def worlds(self) -> Worlds:
+        """The draws of every driver that is stated with a range."""
+        timed = self._timed
+        return {driver.name: draws_of(driver, self.chance, self._rows if driver.name in timed else None) for driver in self.stated}
+
+    @cached_property
+    def _likely_gain(self) -> float:
+        """Units of what the value model counts that a request gains in the likely world."""
+        if self._model is None or self.before is None or self.after is None:
             return 0.0
-        model = self.stakes.value.anchored(self.stakes.fastest_p50_ms)
-        slowest = max(side.quantile(0.99) for side in (before, after))
-        sides = [side.failing_at(slowest) for side in (before, after)]
-        requests = self.stakes.traffic.requests.at(world)
-        if self.candidate.best_case:
-            weights, was, now = comonotone(*sides)
-            return requests * _standard_error(model.loss_usd(was, world) - model.loss_usd(now, world), weights, before.n)
-        errors = [_standard_error(model.loss_usd(side.values_ms, world), side.weights, side.n) for side in sides]
-        return requests * math.hypot(*errors)
+        part_of = self.stakes.part_of
+        part = part_of.likely if part_of else None
+        return gain_units(self._model, self.before, self.after, NOWHERE, felt=self.stakes.felt, part_of_ms=part)
+
+    def _gains(self, worlds: Worlds, rows: int) -> Floats | float:
+        """The same in the first so many worlds (rows,); one number where no driver of them is about time."""
+        names = [name for name in self._timed if name in worlds]
+        timings = [timing for option in (self.baseline, self.candidate) if (timing := option.timing(self.stakes.judge))]
+        if self._model is None or len(timings) < 2 or not names:
+            return self._likely_gain
+        seen = columns(worlds, names, rows)
+        was, now = (timing.in_worlds(seen, PAIRS if isinstance(self._model, Gated) else ATOMS) for timing in timings)
+        part_of = self.stakes.part_of
+        return np.resize(gains(self._model, was, now, seen, felt=self.stakes.felt, part_of_ms=part_of.at(seen) if part_of else None), rows)
+
+    @cached_property
+    def _gained(self) -> Floats | float:
+        """Units that a request gains in each world drawn: of as many worlds of time as differ, over and over."""
+        gained = self._gains(self.worlds, self._rows)
+        return np.resize(gained, self.chance.draws) if np.ndim(gained) else gained
+
+    @cached_property
+    def _sampling_units(self) -> Floats | None:
+        """Draws of the error of what a request gains; ``None`` where nothing was sampled, or no model asks."""
+        model, before, after = self._model, self.before, self.after
+        if model is None or before is None or after is None:
+            return None
+        part_of = self.stakes.part_of
+        part = part_of.likely if part_of else None
+        return error_of_gain(model, before, after, self._samples, self.chance, felt=self.stakes.felt, part_of_ms=part)
 
     @property
-    def _is_sampled(self) -> bool:
-        """Whether a sample is behind the value of latency, and so its error."""
-        before, after = self.before, self.after
-        return before is not None and after is not None and self._sampling_usd(before, after, _NOWHERE) > 0
+    def _samples(self) -> tuple[str, str]:
+        """The names of the samples of both sides: one, where the candidate is the baseline's own sample, moved or not."""
+        timings = [option.timing(self.stakes.judge) for option in (self.baseline, self.candidate)]
+        one, two = (timing.sample if isinstance(timing, Timing) else None for timing in timings)
+        if one is not None and (same_sample(one, two) or (self.candidate.best_case and not self.candidate.policy)):
+            return sample_name(one), sample_name(one)
+        names = [sample_name(sample or latency) if latency else "" for sample, latency in ((one, self.before), (two, self.after))]
+        return names[0], names[1] if names[1] != names[0] else f"{names[1]}, apart"
+
+    @cached_property
+    def prospect(self) -> Prospect | None:
+        """Net in every world drawn; ``None`` where nothing that was stated as a range or sampled moves it.
+
+        Raises ``Unpriced`` where a price is missing. The error of a sample counts where anything is gained or lost at all: where no saving
+        is felt there is nothing to err about.
+        """
+        n, requests = self.chance.draws, self.worlds.get(self.stakes.traffic.requests.name, self.stakes.traffic.requests.likely)
+        net, sampling = np.broadcast_to(self._nets(self.worlds, self._gained), n), None
+        if self.likely.value is not None and self._model is not None and self._sampling_units is not None:
+            usd = requests * self._model.rate_usd(cast("World", self.worlds))
+            sampling = np.where(np.asarray(self._gained) == 0, 0.0, usd * self._sampling_units)
+            net = net + sampling
+        moved = bool(np.ptp(net) > 1e-9 * max(1.0, abs(self.likely.net)))
+        return Prospect(net, self.worlds, sampling if sampling is not None and np.any(sampling) else None) if moved else None
+
+    def _nets(self, worlds: Worlds, gained: Floats | float) -> Floats:
+        """Net in these worlds (n,), or one number (), of what a request gains in each."""
+        traffic = self.stakes.traffic
+        requests = worlds.get(traffic.requests.name, traffic.requests.likely)
+        worth: Floats | float = 0.0
+        if self._model is not None and self.likely.value is not None:
+            worth = requests * self._model.rate_usd(cast("World", worlds)) * gained
+        quality, before, after = self.stakes.quality_usd, self.baseline.quality, self.candidate.quality
+        if quality is not None and before is not None and after is not None:
+            usd, was, now = (number.in_worlds(worlds) for number in (quality, before, after))
+            worth = worth + requests * usd * (now - was)
+        return np.asarray(worth - (self.candidate.usd_month(traffic, worlds) - self.baseline.usd_month(traffic, worlds)), np.float64)
+
+    def nets_along(self, driver: Range, values: Floats) -> Floats:
+        """Net (n,) with one driver at each of these values (n,), all others likely."""
+        if self._one_by_one and driver.name in self._timed:
+            return np.array([self._net_with(driver, float(value)) for value in values])
+        here = np.append(values, driver.likely)
+        worlds = {driver.name: here}
+        nets = np.broadcast_to(self._nets(worlds, self._gains(worlds, here.size)), here.size)
+        # Many worlds are built of coarser requests than one: what that makes of the likely world is taken off all of them.
+        return np.asarray(self.likely.net + nets[:-1] - nets[-1], np.float64)
+
+    def _net_with(self, driver: Range, value: float) -> float:
+        """Net in one world, all drivers but one likely; not a number where the servers cannot carry it."""
+        try:
+            return self.in_world({driver.name: value}).net
+        except EdgeroiError:
+            return math.nan
 
     # ---- drivers ----
 
     @cached_property
     def drivers(self) -> tuple[Range, ...]:
-        """Every number that is stated with a range, and the sampling error of what was measured."""
-        stated = drivers_in(self.stakes, self.baseline.ranges(), self.candidate.ranges())
-        if not self._is_sampled:
-            return stated
-        return (*stated, Range(0.0, -_Z90, _Z90, self._sampling_name, "normal", "measured"))
+        """Every number that is stated with a range, and the sampling error of what was measured: its ends are those of net, USD."""
+        error = self.prospect.sampling if self.prospect else None
+        if error is None:
+            return self.stated
+        low, high = (float(np.quantile(error, p)) for p in (0.05, 0.95))
+        return (*self.stated, Range(0.0, low, high, SAMPLING, "normal", "measured", "requests are few"))
 
     @cached_property
     def bars(self) -> tuple[Bar, ...]:
         """Net at both ends of each driver that moves it, the widest first."""
-        bars = [Bar(driver, *(self.in_world({driver.name: end}).net for end in (driver.low, driver.high))) for driver in self.drivers]
+        bars = [self._bar(driver) for driver in self.drivers]
         return tuple(sorted((bar for bar in bars if bar.moves), key=lambda bar: -bar.width))
 
-    @cached_property
-    def net_low(self) -> float:
-        """Net with every driver at its worse end."""
-        return self._corner(min)
+    def _bar(self, driver: Range) -> Bar:
+        if driver.name == SAMPLING:
+            return Bar(driver, self.likely.net + driver.low, self.likely.net + driver.high)
+        low, high = self.nets_along(driver, np.array([driver.low, driver.high]))
+        return Bar(driver, float(low), float(high))
+
+    def worth_knowing(self, driver: Range) -> float:
+        """What it is worth a month to know this driver before choosing; 0 where net is not drawn."""
+        if self.prospect is None:
+            return 0.0
+        known = self.prospect.sampling if driver.name == SAMPLING else self.prospect.worlds.get(driver.name)
+        return 0.0 if known is None else min(self.prospect.evpi, worth_knowing_one(self.prospect.net, known))
 
     @cached_property
-    def net_high(self) -> float:
-        """Net with every driver at its better end."""
-        return self._corner(max)
+    def deciding(self) -> Bar | None:
+        """The driver that is worth most to know, of equals the one with the widest bar; ``None`` where nothing moves net."""
+        return max(self.bars, key=lambda bar: (self.worth_knowing(bar.driver), bar.width), default=None)
 
-    def _corner(self, side: Callable[[tuple[float, float]], float]) -> float:
-        """The extreme of net over the ends of all drivers, found one driver at a time.
+    def turn_of(self, bar: Bar) -> float | None:
+        """The value of one driver at which net is 0, all others likely: between its ends, else the nearest within three decades beyond.
 
-        Twice over, since a driver may matter only once another has moved: an hour of waiting counts for nothing until a saving is felt.
+        ``None`` where there is none, and for the sampling error, which is nobody's number.
         """
-        world: dict[str, float] = {}
-        for driver in (*(bar.driver for bar in self.bars), *self.drivers) * 2:
-            at_low, at_high = (self.in_world({**world, driver.name: end}).net for end in (driver.low, driver.high))
-            if at_low != at_high:
-                world[driver.name] = driver.low if side((at_low, at_high)) == at_low else driver.high
-        return side((self.in_world(world).net, self.likely.net))
+        driver = bar.driver
+        if driver.name == SAMPLING:
+            return None
+        width = driver.high - driver.low
+        reaches = [driver.low - reach * width for reach in (1110, 110, 10, 1)] + [driver.low, driver.high]
+        reaches += [driver.high + reach * width for reach in (1, 10, 110, 1110)]
+        knots = np.unique(np.clip(reaches, driver.least, driver.most))
+        slowly = self._one_by_one and driver.name in self._timed
+        values = knots if slowly else np.unique(np.concatenate([np.linspace(low, high, 9) for low, high in pairwise(knots)]))
+        for _ in range(3):
+            nets = self.nets_along(driver, values)
+            turns = np.flatnonzero(nets[:-1] * nets[1:] <= 0)
+            if not turns.size:
+                return None
+            beside = np.minimum(abs(values[turns] - driver.likely), abs(values[turns + 1] - driver.likely))
+            place = turns[int(np.argmin(beside))]
+            (low, high), (at_low, at_high) = values[place : place + 2], nets[place : place + 2]
+            if slowly:
+                return crossing(lambda value: self._net_with(driver, value), float(low), float(high), steps=12)
+            values = np.linspace(low, high, 17)
+        return float(low) if at_low == at_high else float(low - at_low * (high - low) / (at_high - at_low))
+
+    def requests_to_settle(self, edge_from: float, fail_at: float) -> int | None:
+        """About how many more requests a sample would take for its error to leave no doubt; ``None`` where it is not what decides."""
+        sizes = [side.n for side in (self.before, self.after) if side is not None and side.n is not None]
+        if self.prospect is None or not sizes or self.deciding is None or self.deciding.driver.name != SAMPLING:
+            return None
+        factor = self.prospect.settling_factor(edge_from, fail_at)
+        return None if factor is None else math.ceil(min(sizes) * (factor - 1))
+
+    @cached_property
+    def investment(self) -> Investment | None:
+        """What is spent once to move, held against net over the horizon; ``None`` where nothing is spent."""
+        spent = self.candidate.migration
+        if spent is None:
+            return None
+        terms = self.stakes.horizon_months, self.stakes.discount_rate
+        found = invested(spent.likely, self.likely.net, *terms)
+        if self.prospect is None and spent.is_point:
+            return found
+        once = draws_of(spent, self.chance)
+        net = self.prospect.net if self.prospect else self.likely.net
+        return replace(found, p_pays_back=float(np.mean(net * annuity(*terms) >= once)))
+
+    @property
+    def net_low(self) -> float:
+        """Net that 5 % of the worlds fall below; the likely one where nothing moves it."""
+        return self.prospect.quantile(0.05) if self.prospect else self.likely.net
+
+    @property
+    def net_high(self) -> float:
+        """Net that 5 % of the worlds exceed; the likely one where nothing moves it."""
+        return self.prospect.quantile(0.95) if self.prospect else self.likely.net
+
+    @property
+    def p_worth_it(self) -> float | None:
+        """The share of worlds in which net is not negative; ``None`` where nothing moves it and it is no matter of chance."""
+        return self.prospect.p_worth_it if self.prospect else None
 
     # ---- break-evens ----
 
@@ -306,7 +474,7 @@ class Books:
 
     @property
     def _premium_less_quality(self) -> float:
-        return self.likely.premium - (self._quality_value(_NOWHERE) or 0.0)
+        return self.likely.premium - (self._quality_value(NOWHERE) or 0.0)
 
     def _break_even_request(self) -> float | None:
         requests = self.stakes.traffic.requests.likely
@@ -337,10 +505,14 @@ class Books:
         return None
 
     def _net_at_volume(self, requests: float) -> float:
+        """Net at another volume: its own invoices, and a value that is so much for each request where nobody waits for a server."""
         likely = self.stakes.traffic.requests
         traffic = replace(self.stakes.traffic, requests=Range.point(requests))
-        world = {likely.name: requests} if likely.name else {}  # what waits for a server hangs on the volume too
-        return replace(self, stakes=replace(self.stakes, traffic=traffic)).in_world(world).net
+        books = replace(self, stakes=replace(self.stakes, traffic=traffic))
+        if self.baseline.servers or self.candidate.servers or not likely.likely:
+            return books.in_world({likely.name: requests} if likely.name else {}).net
+        premium = float(books.candidate_cost.usd_month) - float(books.baseline_cost.usd_month)
+        return (self.likely.value or 0.0) * requests / likely.likely - premium
 
     def _break_even_saving(self) -> float | None:
         """The constant saving on every request at which net is 0.
@@ -352,7 +524,7 @@ class Books:
             return None
 
         def worth(saving: float) -> float:
-            return self._worth(model, before, before.shifted(-saving), _NOWHERE)
+            return self._worth(model, before, before.shifted(-saving), NOWHERE)
 
         most = float(before.values_ms[-1])
         if needed > 0:
@@ -370,7 +542,7 @@ class Books:
     def _break_even_worth(self) -> Mapping[str, float | None]:
         """The one number of the value model that its value is proportional to."""
         named: dict[str, float | None] = {}
-        worth = self._latency_value(_NOWHERE)
+        worth = self._latency_value(NOWHERE)
         rate = _proportional(self.stakes.value)
         if rate:
             key, number = rate
@@ -385,14 +557,6 @@ def _proportional(model: ValueModel | None) -> tuple[str, Range] | None:
     if isinstance(model, Elasticity):
         return "margin_usd_per_request", model.margin
     return None
-
-
-def _standard_error(losses: Floats, weights: Floats, n: int | None) -> float:
-    """Of the mean of ``losses`` under ``weights``, were they ``n`` independent requests; 0 where nothing was sampled."""
-    if not n:
-        return 0.0
-    mean = float(weights @ losses)
-    return math.sqrt(max(0.0, float(weights @ (losses - mean) ** 2)) / n)
 
 
 def crossing(f: Callable[[float], float], low: float, high: float, *, steps: int = 60) -> float | None:

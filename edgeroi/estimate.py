@@ -5,9 +5,14 @@ No data is ``None``, never 0. The weakest basis wins when numbers combine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Basis = Literal["measured", "aggregate", "modelled", "listed", "best_case", "assumed"]
 
@@ -29,7 +34,8 @@ World = Mapping[str, float]
 class Range:
     """A driver: its likely value and how far it may reasonably lie from it.
 
-    ``low`` and ``high`` are the ends of a triangular range, or of a 90 % interval for the other shapes.
+    ``low`` and ``high`` are the ends of a triangular or uniform range, and those of a 90 % interval for the other shapes, whose
+    tails go on to ``least`` and ``most``, what the field can hold. ``why`` is what the range rests on; one without is a guess.
     ``name`` is the driver's path in the scenario (``search.value.waiting``); two ranges of one name move together.
     """
 
@@ -40,6 +46,8 @@ class Range:
     shape: Shape = "point"
     basis: Basis = "assumed"
     why: str | None = None
+    least: float = field(default=-math.inf, compare=False)
+    most: float = field(default=math.inf, compare=False)
 
     @classmethod
     def point(cls, value: float, name: str = "", basis: Basis = "assumed") -> Range:
@@ -51,9 +59,22 @@ class Range:
         """Whether nothing is said about how far the value may lie from the likely one."""
         return self.low == self.high
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether somebody stated a range and nothing says what it rests on."""
+        return self.basis == "assumed" and not self.is_point and self.why is None
+
     def at(self, world: World) -> float:
         """The value in one world: the world's own for this name, else the likely one."""
         return world.get(self.name, self.likely)
+
+    def in_worlds(self, worlds: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64] | float:
+        """The value in many worlds at once: the draws (n,) of this name, else the likely one."""
+        return worlds.get(self.name, self.likely)
+
+    def resting_on(self, why: str | None) -> Range:
+        """The same range with what it rests on, where it does not say so itself; a single number claims nothing to rest."""
+        return self if self.is_point or self.why is not None else replace(self, why=why)
 
     def named(self, name: str) -> Range:
         """The same range under another name."""

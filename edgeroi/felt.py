@@ -58,9 +58,12 @@ def whole_path_ms(baseline: Latency, baseline_ms: Floats, part_of_ms: float | No
 
     The rest of the path is taken as constant; the whole is never less than the stage.
     """
-    if part_of_ms is None:
-        return baseline_ms
-    return np.maximum(part_of_ms - baseline.quantile(0.5) + baseline_ms, baseline_ms)
+    return path_ms(baseline.quantile(0.5), baseline_ms, part_of_ms)
+
+
+def path_ms(p50_ms: float | Floats, baseline_ms: Floats, part_of_ms: float | Floats | None) -> Floats:
+    """The same of a baseline whose p50 is known; in many worlds at once the numbers are columns (m, 1)."""
+    return baseline_ms if part_of_ms is None else np.maximum(part_of_ms - p50_ms + baseline_ms, baseline_ms)
 
 
 def noticed(rule: Felt, baseline: Latency, candidate: Latency, part_of_ms: float | None = None) -> Noticed:

@@ -12,9 +12,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeroi.cost import Cost, CostLine, combined
+from edgeroi.draws import Worlds
+from edgeroi.ensemble import ATOMS, FEW_ATOMS, FEW_ROWS, Ensemble
 from edgeroi.errors import NoAnswer, Place
 from edgeroi.estimate import Basis, Range, World, weakest
 from edgeroi.latency import Latency
@@ -22,6 +27,8 @@ from edgeroi.option import EDGE, Option, Tariff, Timing, Traffic, ranges_in
 from edgeroi.policy import Answers, Measure, Pairs, cascade, fallback, hedge, split
 from edgeroi.prices import Unpriced, decimal_of
 from edgeroi.spec import PLACEMENTS, Cascade, Fallback, Hedge, Policy, Reason, Route, Split
+
+Floats = NDArray[np.float64]
 
 #: How slow requests of two parts go together where nobody said: taken as independent, and as a driver that may be all the other way.
 UNKNOWN_CORRELATION = (0.0, 0.0, 1.0)
@@ -224,6 +231,55 @@ class Plan:
         """The slot a cascade's judge is counted in, where it costs anything."""
         return f"{self.name}: judge" if isinstance(self.policy, Cascade) and self.policy.judge else None
 
+    # ---- many worlds ----
+
+    @property
+    def moved_by(self) -> tuple[str, ...]:
+        """The names of the drivers that latencies and shares hang on."""
+        return self._known.names
+
+    def answers_in(self, worlds: Worlds) -> tuple[Answers, ...]:
+        """What becomes of a request in each of at most ``FEW_ROWS`` worlds; drawn over and over, these are all that differ.
+
+        One result where no driver of the plan's latencies and shares is among the worlds.
+        """
+        names = [name for name in self.moved_by if name in worlds]
+        rows = max((np.size(worlds[name]) for name in names), default=1)
+        return tuple(self.answers({name: float(worlds[name].flat[k]) for name in names}) for k in range(min(FEW_ROWS, rows)))
+
+    def usd_month(self, traffic: Traffic, worlds: Worlds) -> Floats:
+        """What ``cost`` comes to in many worlds at once. What the parts share of an account counts as it does in the likely world."""
+        found = self._parts_usd(traffic, worlds)
+        shared = float(self.cost(traffic, {}).usd_month) - float(self._parts_usd(traffic, {}))
+        return np.asarray(found + shared, np.float64)
+
+    def _parts_usd(self, traffic: Traffic, worlds: Worlds) -> Floats:
+        every = self.answers_in(worlds)
+        draws = max((draws.size for draws in worlds.values()), default=1)
+        requests = traffic.requests.in_worlds(worlds)
+        usd: Floats = np.zeros(())
+
+        def each(numbers: Sequence[float]) -> Floats | float:
+            return np.resize(np.array(numbers), draws) if len(numbers) > 1 else numbers[0]
+
+        asked: dict[str, list[tuple[str, Part]]] = {}
+        for slot, part in self._slots.items():
+            asked.setdefault(part.serves.name, []).append((slot, part))
+        there = set(self._there({}))
+        for name in (name for name in asked if name in there):
+            slots = asked[name]
+            option = slots[0][1].serves
+            assert isinstance(option, Option)
+            calls = [(every[0].calls_of(slot), part.traffic or traffic) for slot, part in slots]
+            number = each([sum(answers.calls_of(slot) for slot, _ in slots) for answers in every])
+            own = replace(_mean_request(calls, {}), requests=Range.point(0.0, "calls"))
+            usd = usd + option.usd_month(own, {**worlds, "calls": np.asarray(requests * number, np.float64)})
+        for plan in self._plans():
+            if plan.judge and isinstance(plan.policy, Cascade) and plan.policy.judge:
+                judged = each([answers.calls_of(plan.judge) for answers in every])
+                usd = usd + requests * judged * plan.policy.judge.in_worlds(worlds)
+        return np.asarray(usd, np.float64)
+
     # ---- money and quality ----
 
     @cached_property
@@ -325,6 +381,18 @@ class PlanTiming:
         return found
 
     @property
+    def moved_by(self) -> tuple[str, ...]:
+        """The names of the drivers that latencies and shares of the plan hang on."""
+        return self.plan.moved_by
+
+    def in_worlds(self, world: World, atoms: int = ATOMS) -> Ensemble:
+        """The distribution in many worlds at once, the numbers of ``world`` being columns."""
+        every = [answers.latency(self.measure) for answers in self.plan.answers_in(cast("Worlds", world))]
+        if len(every) == 1 and every[0] is not None:
+            return Ensemble.of(every[0])
+        return Ensemble.of_each([latency for latency in every if latency is not None], FEW_ATOMS)
+
+    @property
     def network_part_ms(self) -> float | None:
         """What the network takes of a request is not one number where parts stand in several places."""
         return None
@@ -339,6 +407,10 @@ class PlanTariff:
     def cost(self, traffic: Traffic, world: World) -> Cost:
         """The invoice of a month in one world."""
         return self.plan.cost(traffic, world)
+
+    def usd_month(self, traffic: Traffic, worlds: Worlds) -> Floats:
+        """What the invoice comes to in many worlds at once."""
+        return self.plan.usd_month(traffic, worlds)
 
     @property
     def hours(self) -> Range | None:
@@ -365,6 +437,10 @@ class PlanQuality:
         found = self.plan.quality(world)
         assert found is not None
         return found
+
+    def in_worlds(self, worlds: Worlds) -> Floats | float:
+        """The same of the likely world: how far shares and the parts' quality move it is left out."""
+        return self.likely
 
     @property
     def likely(self) -> float:

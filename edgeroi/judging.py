@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from edgeroi.casefile import Casefile, ReadLog, Sources, gather
 from edgeroi.cuts import Cut
+from edgeroi.draws import Chance
 from edgeroi.errors import EdgeroiError, InternalFault, Place
-from edgeroi.gate import Finding, Gate, findings_of, outcome, sum_findings
+from edgeroi.gate import Finding, Gate, Level, findings_of, outcome, sum_findings
 from edgeroi.option import family
 from edgeroi.prices import PriceBook
 from edgeroi.spec import LogRef, ProjectPolicy, Scenario
@@ -34,10 +35,11 @@ def judge(
     gate: bool = False,
     explain: tuple[str, ...] = (),
     read: ReadLog | None = None,
+    chance: Chance | None = None,
 ) -> Verdicts:
     """Every workload of every scenario, judged; with ``gate``, held against the rules too.
 
-    ``at``: the day whose prices apply where a scenario names none; ``today`` where it is ``None``.
+    ``at``: the day whose prices apply where a scenario names none; ``today`` where it is ``None``. ``chance``: how worlds are drawn.
     """
     from edgeroi import __version__
     from edgeroi.pricebooks.round_trips import load as load_trips
@@ -49,7 +51,7 @@ def judge(
     for scenario, policy in zip(scenarios, per_scenario, strict=True):
         day = scenario.prices_as_of or at or today
         sources = Sources(book_of, book_of_family, load_trips, day, read or read_log, policy)
-        judged.append(_judged(gather(scenario, sources), policy, today, gate))
+        judged.append(_judged(gather(scenario, sources), policy, today, gate, chance or Chance()))
     _refuse_unknown_workload(explain, scenarios)
     days = {scenario.prices_as_of or at or today for scenario in scenarios}
     found = [finding for each in judged for finding in each.findings]
@@ -89,11 +91,18 @@ def _refuse_twice(files: Sequence[Path]) -> None:
 
 
 def judge_files(
-    inputs: Sequence[str], overrides: Sequence[str] = (), *, command: str, today: date, at: date | None = None, gate: bool = False
+    inputs: Sequence[str],
+    overrides: Sequence[str] = (),
+    *,
+    command: str,
+    today: date,
+    at: date | None = None,
+    gate: bool = False,
+    chance: Chance | None = None,
 ) -> Verdicts:
     """Scenario files and folders, judged with the project policy that holds for each."""
     scenarios, policies = loaded(inputs, overrides)
-    return judge(scenarios, command=command, today=today, at=at, policies=policies, gate=gate)
+    return judge(scenarios, command=command, today=today, at=at, policies=policies, gate=gate, chance=chance)
 
 
 @lru_cache(maxsize=64)
@@ -119,18 +128,19 @@ def _refuse_unknown_workload(explain: tuple[str, ...], scenarios: Sequence[Scena
             raise EdgeroiError(f"there is no workload {name!r} to explain", key="--explain", fix=f"known: {', '.join(sorted(known))}")
 
 
-def _judged(casefile: Casefile, policy: ProjectPolicy | None, today: date, gate: bool) -> JudgedScenario:
+def _judged(casefile: Casefile, policy: ProjectPolicy | None, today: date, gate: bool, chance: Chance) -> JudgedScenario:
+    from edgeroi.scenario import gate_limits
+
     scenario = casefile.scenario
-    decisions = tuple(decide(case) for case in casefile.cases)
+    limits = gate_limits(scenario.check, policy)
+    cases = (replace(case, limits=limits, books=replace(case.books, chance=chance)) for case in casefile.cases)
+    decisions = tuple(decide(case) for case in cases)
     findings: tuple[Finding, ...] = ()
     if gate:
-        from edgeroi.scenario import gate_limits
-
         waivers = (*scenario.check.waivers, *(policy.check.waivers if policy else ()))
-        rules = Gate(gate_limits(scenario.check, policy), waivers, today)
+        rules = Gate(limits, waivers, today)
         findings = (*(f for d in decisions for f in findings_of(d, rules)), *sum_findings(decisions, rules), *_uncovered(casefile, rules))
-        if rules.limits.on_undecided == "fail":
-            findings = (*findings, *_undecided(decisions, rules))
+        findings = (*findings, *_undecided(decisions, rules, findings))
     files = tuple(file for profile in casefile.profiles for file in profile.files)
     notes = tuple(note for profile in casefile.profiles for note in profile.notes)
     return JudgedScenario(scenario.name, scenario.file, decisions, findings, casefile.source, files, notes)
@@ -155,13 +165,15 @@ def _uncovered(casefile: Casefile, rules: Gate) -> tuple[Finding, ...]:
     return tuple(rules.waive(finding) for finding in found)
 
 
-def _undecided(decisions: Sequence[Decision], rules: Gate) -> tuple[Finding, ...]:
-    """With ``on_undecided: fail`` an edge nobody can decide on is no pass."""
+def _undecided(decisions: Sequence[Decision], rules: Gate, said: Sequence[Finding]) -> tuple[Finding, ...]:
+    """An edge nobody can decide on is a warning, and with ``on_undecided: fail`` no pass; once, where a rule says so already."""
+    level: Level = "error" if rules.limits.on_undecided == "fail" else "warning"
+    told = {finding.workload for finding in said if finding.status == "undecided"}
     found = (
-        Finding("data-missing", case.workload, "error", "undecided", f"undecided: {decision.reason}", place=case.place)
+        Finding("data-missing", case.workload, level, "undecided", f"undecided: {decision.reason}", place=case.place)
         for decision in decisions
         for case in (decision.case,)
-        if decision.verdict == "undecided" and case.runs_on and case.options[case.runs_on].at_edge
+        if decision.verdict == "undecided" and case.workload not in told and case.runs_on and case.options[case.runs_on].at_edge
     )
     return tuple(rules.waive(finding) for finding in found)
 

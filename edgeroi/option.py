@@ -12,7 +12,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeroi.billing import Amount, Billing, Loads
 from edgeroi.cost import Capacity, Cost, Discount, Load, Operations, cost_of
+from edgeroi.draws import Worlds
+from edgeroi.ensemble import ATOMS, FEW_ATOMS, LEAST_ATOMS, Ensemble, rows_of
 from edgeroi.errors import Place
 from edgeroi.estimate import Basis, Range, World, weakest
 from edgeroi.latency import Latency, independent_sum, mixture
@@ -20,6 +26,8 @@ from edgeroi.prices import Fee, Price, Rate, decimal_of
 from edgeroi.servers import Servers
 from edgeroi.spec import ColdStart, OriginCalls, Reason, StatedLatency
 
+Floats = NDArray[np.float64]
+NOWHERE: World = {}
 #: The placements whose spend the gate guards.
 EDGE: tuple[str, ...] = ("edge", "device")
 
@@ -44,6 +52,14 @@ class Leg:
         seen = parts[0][1] if len(parts) == 1 else mixture(parts)
         # Which users a request came from is known by share only; the sample behind it is the same one.
         return replace(seen, n=served.n, basis=weakest(served.basis, self.basis))
+
+    def before_each(self, served: Ensemble, world: World) -> Ensemble:
+        """The same in many worlds at once; users with the same round trip are one part."""
+        trips, shares = self.round_trips.at(world), dict[Range, float]()
+        for share, rtt in self.rtts:
+            shares[rtt] = shares.get(rtt, 0.0) + share
+        (first, own), *others = [(served.later(rtt.at(world) * trips), share) for rtt, share in shares.items()]
+        return first.shared_with([(share, seen) for seen, share in others], own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,38 @@ class Timing:
             served = served.with_cold_starts(self.cold.share.at(world), self.cold.adds.at(world))
         return self.leg.before(served, world) if self.leg else served
 
+    def in_worlds(self, world: World, atoms: int = ATOMS) -> Ensemble:
+        """The distribution in many worlds at once, the numbers of ``world`` being columns; exact where none of them is about it."""
+        if not any(number.name in world for number in ranges_in(self)):
+            return Ensemble.of(self.at(NOWHERE))
+        if self.servers:
+            return Ensemble.of_each([self._carried({name: float(x) for name, x in row.items()}) for row in rows_of(world)], FEW_ATOMS)
+        parts = (len({rtt for _, rtt in self.leg.rtts}) if self.leg else 1) * (2 if self.cold else 1)
+        each = max(LEAST_ATOMS, atoms // parts)
+        served = Ensemble.of(self.sample, each) if self.sample is not None else self._stated_in(world, each)
+        if self.origin:
+            served = served.later(self.origin.count.at(world) * self.origin.rtt.at(world))
+        if self.cold:
+            share = self.cold.share.at(world)
+            served = served.shared_with([(share, served.later(self.cold.adds.at(world)))], 1 - share)
+        return self.leg.before_each(served, world) if self.leg else served
+
+    def _carried(self, world: World) -> Latency:
+        """The distribution in one world; where the servers cannot carry its load, nobody is answered."""
+        assert self.servers is not None
+        return self.at(NOWHERE).with_failures(1.0) if self.servers.overload(world) else self.at(world)
+
+    def _stated_in(self, world: World, atoms: int) -> Ensemble:
+        assert self.stated is not None
+        failing = self.errors.at(world) if self.errors else 0.0
+        stated = ((0.5, self.stated.constant),) if self.stated.constant else self.stated.quantiles
+        return Ensemble.stated([(p, ms.at(world)) for p, ms in stated], failing, atoms)
+
+    @property
+    def moved_by(self) -> tuple[str, ...]:
+        """The names of the drivers it hangs on."""
+        return tuple(driver.name for driver in drivers_in(self))
+
     @property
     def network_part_ms(self) -> float | None:
         """What the network takes of a request, measured inside the sample or outside as the leg; ``None`` where neither is known."""
@@ -115,7 +163,7 @@ class Traffic:
             told(self.output_tokens),
             told(self.cached_tokens),
             told(self.cache_write_tokens),
-            basis=weakest(*(number.basis for number in _ranges_in(self))),
+            basis=weakest(*(number.basis for number in ranges_in(self))),
         )
 
 
@@ -148,6 +196,28 @@ class Tariff:
         load = replace(traffic.load(world), egress_gb=self._egress(traffic, world), cpu_ms=cpu)
         return cost_of(price, load, capacity=self.capacity, fees=fees, operations=operations, discount=discount)
 
+    def usd_month(self, traffic: Traffic, worlds: Worlds) -> Floats:
+        """What ``cost`` comes to in many worlds at once, (n,) or one number (): ask that first, which refuses what cannot be priced."""
+
+        def told(number: Range | None) -> Amount:
+            return 0.0 if number is None else worlds.get(number.name, number.likely)
+
+        requests = told(traffic.requests)
+        loads = Loads(
+            requests,
+            told(traffic.input_tokens),
+            told(traffic.output_tokens),
+            told(traffic.cached_tokens),
+            told(traffic.cache_write_tokens),
+            told(self.egress_gb) if self.egress_gb else told(self.egress_gb_request) * requests,
+            told(self.cpu_ms_request),
+        )
+        rates = {name: told(number) for name, number in self.ranged.items()}
+        fees = sum((told(usd) for _, usd, _ in self.fees), 0.0)
+        operations = told(self.hours) * told(self.usd_hour)
+        billing = Billing(self.price, rates, self.capacity, fees, operations, told(self.discount))
+        return np.asarray(billing.usd_month(loads), np.float64)
+
     def _egress(self, traffic: Traffic, world: World) -> Decimal | None:
         if self.egress_gb:
             return decimal_of(self.egress_gb.at(world))
@@ -166,6 +236,13 @@ class Timed(Protocol):
 
     def at(self, world: World) -> Latency:
         """The distribution in one world."""
+
+    def in_worlds(self, world: World, atoms: int = ATOMS) -> Ensemble:
+        """The distribution in many worlds at once, the numbers of ``world`` being columns (m, 1)."""
+
+    @property
+    def moved_by(self) -> tuple[str, ...]:
+        """The names of the drivers it hangs on."""
 
     @property
     def network_part_ms(self) -> float | None:
@@ -186,6 +263,9 @@ class Charging(Protocol):
     def cost(self, traffic: Traffic, world: World) -> Cost:
         """The invoice of a month in one world."""
 
+    def usd_month(self, traffic: Traffic, worlds: Worlds) -> Floats:
+        """What the invoice comes to in many worlds at once, (n,) or one number ()."""
+
 
 class Graded(Protocol):
     """What an option's quality answers, a policy's too."""
@@ -196,6 +276,9 @@ class Graded(Protocol):
 
     def at(self, world: World) -> float:
         """The quality in one world."""
+
+    def in_worlds(self, worlds: Worlds) -> Floats | float:
+        """The quality in many worlds at once, (n,) or one number."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +326,11 @@ class Option:
         """Whether a verdict in its favour may rest on its latency: it was measured, or somebody assumes it by name."""
         return self.measured or (self.assume is not None and self.assume.given)
 
+    def usd_month(self, traffic: Traffic, worlds: Worlds) -> Floats:
+        """What the option costs in many worlds at once, (n,) or one number (); it has to be priced."""
+        assert self.tariff is not None
+        return self.tariff.usd_month(traffic, worlds)
+
     @property
     def places(self) -> tuple[str, ...]:
         """Where it runs: of a policy, every place one of its parts does, the first asked first."""
@@ -267,7 +355,7 @@ class Option:
 
     def ranges(self) -> tuple[Range, ...]:
         """Every number of the option that was stated with a range."""
-        return tuple(found for found in _ranges_in((self.tariff, self.e2e, self.ttft, self.quality)) if not found.is_point)
+        return tuple(found for found in ranges_in((self.tariff, self.e2e, self.ttft, self.quality)) if not found.is_point)
 
 
 def _ranges_in(thing: object) -> tuple[Range, ...]:
@@ -291,7 +379,7 @@ def ranges_in(*things: object) -> tuple[Range, ...]:
 
 def drivers_in(*things: object) -> tuple[Range, ...]:
     """The distinct drivers inside these values: ranges that are not points, by name, in order of appearance."""
-    found = {driver.name: driver for thing in things for driver in _ranges_in(thing) if not driver.is_point}
+    found = {driver.name: driver for thing in things for driver in ranges_in(thing) if not driver.is_point}
     return tuple(found.values())
 
 

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 #: What a JSON document may hold; ``Decimal`` is written as an exact number.
 Json = None | bool | int | float | Decimal | str | Sequence["Json"] | Mapping[str, "Json"]
 
-#: How a value is meant: ``text`` verbatim, ``mark`` a judgement in words, ``distribution`` counts per bin to be drawn.
-CellKind = Literal["text", "mark", "count", "number", "ms", "usd", "usd_signed", "ratio", "distribution"]
+#: How a value is meant: ``text`` verbatim, ``mark`` a judgement in words, ``distribution`` counts per bin to be drawn,
+#: ``span`` a bar from one share of the cell's width to another, with a mark on it.
+CellKind = Literal["text", "mark", "count", "number", "ms", "usd", "usd_signed", "ratio", "distribution", "span"]
 
 #: How a reader should take it; renderers choose the colour and, for marks, the sign.
 Tone = Literal["plain", "good", "bad", "doubt", "quiet"]
 
-CellValue = None | bool | int | float | Decimal | str | tuple[int, ...]
+CellValue = None | bool | int | float | Decimal | str | tuple[float, ...]
 
 #: The version of every JSON document; raised when a key changes its meaning or goes away.
 SCHEMA_VERSION = 1
@@ -80,6 +81,11 @@ def usd_signed(value: float | Decimal | None, low: float | Decimal | None = None
 def ratio(value: float | None, low: float | None = None, high: float | None = None) -> Cell:
     """A share of 1, written in per cent."""
     return Cell(value, "ratio", low, high)
+
+
+def span(start: float, end: float, mark: float | None = None) -> Cell:
+    """A bar to be drawn between two shares of the cell's width, 0 to 1, with a mark at a third."""
+    return Cell((start, end) if mark is None else (start, end, mark), "span")
 
 
 @dataclass(frozen=True, slots=True)

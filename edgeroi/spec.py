@@ -494,6 +494,7 @@ class Scenario:
     log: LogRef | None = None
     prices_as_of: date | None = None
     horizon_months: float = 12.0
+    discount_rate: float = 0.0
     seen_from: SeenFrom | None = None
     sampling: float | Literal["tail"] | None = None
     users_in: Mapping[str, float] = field(default_factory=dict)

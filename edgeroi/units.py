@@ -9,8 +9,9 @@ Every error is an ``EdgeroiError`` without a place: who reads a file adds it.
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from math import sqrt
@@ -259,9 +260,14 @@ def read_range(text: str, measure: Measure, name: str = "") -> Range:
     """One quantity or a range of them, in the measure's canonical unit.
 
     ``15 (5..40) USD/h`` is triangular: likely, least, most. ``5 to 40 USD/h`` is a 90 % interval, lognormal, with its median
-    sqrt(low x high) the likely value; ``normal`` or ``uniform`` before it change the shape and make the middle the likely value.
+    sqrt(low x high) the likely value. ``normal 5 to 40`` is a 90 % interval too, ``uniform 5 to 40`` lies between its ends and nowhere
+    else; of both the middle is the likely value.
     A unit, ``%`` too, stands once at the end or on each number.
     """
+    return replace(_read(text, measure, name), least=measure.least, most=math.inf if measure.most is None else measure.most)
+
+
+def _read(text: str, measure: Measure, name: str) -> Range:
     if len(text) > 200:
         raise EdgeroiError(f"too long for a quantity: {text[:40]!r}...", fix=measure.fix)
     shaped = _SHAPED.fullmatch(text.strip())

@@ -1,5 +1,9 @@
 """Is the edge worth it for this workload: the questions in their order, the evidence of each, and the first that decides.
 
+Where ranges were stated or requests sampled, net is drawn and P(worth it), the share of worlds in which net is not negative, decides:
+WORTH IT from ``edge_from`` on, NOT WORTH IT down to ``fail_at``, else UNDECIDED with the driver worth most to know. Without either net
+is one number and its sign decides.
+
 Evidence is asymmetric. An edge that nobody measured is judged by its best case: if even that loses, NOT WORTH IT is final; if it wins,
 the verdict is to probe it. WORTH IT needs a measured candidate, or somebody who assumes it by name.
 """
@@ -19,7 +23,7 @@ from edgeroi.gain import Gain
 from edgeroi.latency import Latency
 from edgeroi.option import Option
 from edgeroi.prices import Unpriced
-from edgeroi.spec import Needs
+from edgeroi.spec import GateLimits, Needs
 from edgeroi.tuning import Setting, best_setting
 from edgeroi.utilisation import busy_details, busy_words, network_saved_ms, utilisation_of
 from edgeroi.values.deadline import Deadline
@@ -54,6 +58,7 @@ class Case:
 
     ``candidate``: what the change proposes, or the best other option where it proposes nothing. ``doubts``: why the judged latencies
     must not be held against each other (other mix, too short a log, unknown vantage). ``volume_unknown``: why requests are unknown.
+    ``limits``: from which probability on it is worth it, and down to which it is not.
     """
 
     scenario: str
@@ -71,6 +76,7 @@ class Case:
     place: Place | None = None
     notes: tuple[str, ...] = ()
     gain: Gain = field(default_factory=Gain)
+    limits: GateLimits = field(default_factory=GateLimits)
 
     def against_baseline(self, name: str) -> Books:
         """The books of another option against the same baseline."""
@@ -448,12 +454,34 @@ def _judge_money(case: Case) -> tuple[Verdict, str]:
         return "undecided", case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
     if case.doubts:
         return "undecided", case.doubts[0]
-    low, high = case.books.net_low, case.books.net_high
-    if high < 0:
+    p = _p_worth_it(case)
+    if p <= case.limits.fail_at:
         return "not_worth_it", _loses(case)
-    if low < 0:
+    if p < case.limits.edge_from:
         return "undecided", _spanning(case)
-    return _in_favour(case, f"net is {signed(low)} a month" + (" at worst" if low != high else ""))
+    return _in_favour(case, f"net is {net_words(case.books)}")
+
+
+def _p_worth_it(case: Case) -> float:
+    """P(worth it), 0 or 1 where net is one number."""
+    drawn = case.books.p_worth_it
+    return float(case.books.likely.net >= 0) if drawn is None else drawn
+
+
+def net_words(books: Books) -> str:
+    """``+$683.00 a month``, with the probability that it is worth it where net is drawn."""
+    sure = f", {p_words(books.p_worth_it)}" if books.p_worth_it is not None else ""
+    return f"{signed(books.likely.net)} a month{sure}"
+
+
+def p_words(p: float) -> str:
+    """``P(worth it) 61 %``."""
+    return f"P(worth it) {probability_words(p)}"
+
+
+def probability_words(p: float) -> str:
+    """``61 %``; never certain, as no number of draws is."""
+    return "< 1 %" if p < 0.01 else "> 99 %" if p > 0.99 else f"{100 * p:.0f} %"
 
 
 def _without_value(case: Case) -> tuple[Verdict, str]:
@@ -464,7 +492,7 @@ def _without_value(case: Case) -> tuple[Verdict, str]:
         return "undecided", case.books.candidate.unknown_latency or case.books.baseline.unknown_latency or "latency unknown"
     if case.books.slower:
         return "undecided", "cheaper and slower: state what waiting is worth"
-    if max(-case.books.net_low, 0.0) > 0:
+    if _p_worth_it(case) < case.limits.edge_from:
         return "undecided", _spanning(case)
     return _in_favour(case, f"{dollars(-premium)} a month cheaper and not slower")
 
@@ -499,13 +527,30 @@ def _is_aggregate(case: Case) -> bool:
 
 def _loses(case: Case) -> str:
     even = "even the best case loses" if case.books.candidate.best_case else "loses"
-    return f"{even}: net {signed(case.books.net_high)} a month at best" + (f", the saving is {_felt_words(case)}" if _unfelt(case) else "")
+    at_best = " at best" if case.books.candidate.best_case and case.books.prospect is None else ""
+    return f"{even}: net {net_words(case.books)}{at_best}" + (f", the saving is {_felt_words(case)}" if _unfelt(case) else "")
 
 
 def _spanning(case: Case) -> str:
-    """The driver that the sign of net hangs on most."""
-    widest = case.books.bars[0].driver.name if case.books.bars else "nothing stated as a range"
-    return f"{widest} decides, net {signed(case.books.net_low)}..{signed(case.books.net_high)}"
+    """The driver that is worth most to know."""
+    deciding = case.books.deciding
+    sure = f", {p_words(case.books.p_worth_it)}" if case.books.p_worth_it is not None else ""
+    return f"{deciding.driver.name if deciding else 'no single number'} decides{sure}"
+
+
+def settling(case: Case) -> str:
+    """What would settle an open question, and what that is worth; nothing to say where net is one number."""
+    books, limits = case.books, case.limits
+    if books.prospect is None or books.deciding is None:
+        return ""
+    said = [f"knowing everything is worth {dollars(books.prospect.evpi)} a month"]
+    driver = books.deciding.driver
+    if books.prospect.evpi and len(books.bars) > 1:
+        said.append(f"knowing {driver.name} alone {dollars(books.worth_knowing(driver))}")
+    more = books.requests_to_settle(limits.edge_from, limits.fail_at)
+    if more and limits.fail_at < (books.p_worth_it or 0.0) < limits.edge_from:
+        said.append(f"about {more:,} more requests would settle it")
+    return ", ".join(said)
 
 
 def operations(case: Case) -> Step:
@@ -533,9 +578,12 @@ def probability(case: Case) -> Step:
     """How sure is it?"""
     if case.missing_price or case.volume_unknown:
         return Step("how sure?", "not known")
-    bars, ends = case.books.bars[:3], f"net {signed(case.books.net_low)}..{signed(case.books.net_high)}"
+    books = case.books
+    bars = books.bars[:3]
+    if not bars:
+        return Step("how sure?", "nothing that was stated as a range or sampled moves net")
     widest = ", ".join(f"{bar.driver.name} {signed(bar.low_net)}..{signed(bar.high_net)}" for bar in bars)
-    return Step("how sure?", f"{ends}; {widest}" if bars else "nothing that was stated as a range or sampled moves net")
+    return Step("how sure?", "; ".join(part for part in (f"net {net_words(books)}", widest, settling(case)) if part))
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -566,7 +614,8 @@ def flips_if(decision: Decision) -> str | None:
         return _requirement_flip(decision.case)
     points = decision.books.break_even
     ways = [way for way in (_worth_flip(decision.case, points), _price_flip(decision)) if way]
-    return ", or ".join(ways or _volume_flip(decision.books)) or None
+    ways = ways or list(_volume_flip(decision.books))
+    return ", or ".join(ways) or _driver_flip(decision.books)
 
 
 def _volume_flip(books: Books) -> tuple[str, ...]:
@@ -575,6 +624,14 @@ def _volume_flip(books: Books) -> tuple[str, ...]:
     if books.candidate.servers is None or turn is None:
         return ()
     return (f"requests {'<' if turn < likely else '>'} {turn / 1e6:,.3g} M a month",)
+
+
+def _driver_flip(books: Books) -> str | None:
+    """The break-even of the driver that decides, where the value model has no terms of its own."""
+    turn = books.turn_of(books.deciding) if books.deciding else None
+    if books.deciding is None or turn is None:
+        return None
+    return f"{books.deciding.driver.name} {'<' if turn < books.deciding.driver.likely else '>'} {turn:,.3g}"
 
 
 def _requirement_flip(case: Case) -> str:

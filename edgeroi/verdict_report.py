@@ -18,6 +18,7 @@ from edgeroi.hybrid import PlanTariff
 from edgeroi.latency import Latency
 from edgeroi.option import Option, family
 from edgeroi.prices import Unpriced
+from edgeroi.prospect_report import NO_PROSPECT, driver_documents, prospect_document, s_curve, tornado
 from edgeroi.report import (
     Cell,
     Column,
@@ -33,6 +34,7 @@ from edgeroi.report import (
     envelope,
     file_document,
     mark,
+    ratio,
     text,
     usd,
     usd_signed,
@@ -43,7 +45,7 @@ from edgeroi.utilisation import inverted_words, utilisation_of
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.values.none import NoValue
-from edgeroi.verdict import Case, Decision, Step, Verdict, dollars, flips_if, has_value, sentence
+from edgeroi.verdict import Case, Decision, Step, Verdict, dollars, flips_if, has_value, p_words, sentence, settling, signed
 from edgeroi.workload import FileAccount
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ def verdict_report(verdicts: Verdicts) -> Report:
             sections.append(Text(warnings, tone="doubt"))
         sections += [_explanation(d) for d in scenario.decisions if d.case.workload in verdicts.explain]
         explained = [d for d in scenario.decisions if d.case.workload in verdicts.explain]
+        sections += [table for d in explained if _known(d) for table in _uncertainty(d) if table]
         sections += [table(d) for d in explained for table in (cost_table, unit_cost_table)]
         sections += [_setting_table(d.case.workload, d.best_setting) for d in explained if d.best_setting]
         if scenario.findings:
@@ -132,6 +135,12 @@ def verdict_report(verdicts: Verdicts) -> Report:
 def _warnings(scenario: JudgedScenario) -> tuple[str, ...]:
     """The signs of trouble in the logs, a line each."""
     return tuple(f"warning: {d.case.workload}: {sign.said}" for d in scenario.decisions for sign in d.case.gain.symptoms)
+
+
+def _uncertainty(decision: Decision) -> tuple[Table | None, ...]:
+    """The tornado and the S-curve, where a net is what decides."""
+    case, books = decision.case, decision.books
+    return (tornado(books, case.workload), s_curve(books, case.workload, case.limits)) if _weighed(decision) else ()
 
 
 def _notes(verdicts: Verdicts) -> tuple[str, ...]:
@@ -147,7 +156,8 @@ _COLUMNS = (
     Column("verdict", "verdict", "mark"),
     Column("premium_usd_month", "premium", "usd_signed"),
     Column("value_usd_month", "value", "usd"),
-    Column("net_usd_month", "net (low..high)", "usd_signed", interval=True),
+    Column("net_usd_month", "net (90 % interval)", "usd_signed", interval=True),
+    Column("p_worth_it", "P(worth it)", "ratio", in_words=True),
     Column("flips_if", "flips if"),
 )
 
@@ -171,6 +181,7 @@ def _verdict_row(decision: Decision) -> Row:
         usd_signed(likely.premium if likely else None),
         usd(likely.value if likely else None) if valued or decision.verdict in _REQUIREMENTS else _undeclared(case),
         usd_signed(likely.net, *_net_ends(books)) if likely and _weighed(decision) else usd_signed(None),
+        ratio(books.p_worth_it if likely and _weighed(decision) else None),
         text(flips_if(decision)),
     )
     return Row(cells, _detail(decision))
@@ -217,6 +228,7 @@ def _detail(decision: Decision) -> str:
     said = [_saving(case), _misses(books), _whole(books), change_of(books), *_gain_words(case)]
     if decision.verdict in ("not_worth_it", "no_reason_given") or _short(decision.reason) != decision.reason:
         said.append(decision.reason)
+    said += [_sureness(decision, " ".join(said)), _paid_back(books) if _known(decision) else ""]
     if decision.best not in (case.runs_on, case.baseline) and decision.regret > 0:
         said.append(f"best: {_with_places(case.options[decision.best])}, {dollars(decision.regret)} a month better")
     if case.cheapest_same_model:
@@ -239,6 +251,32 @@ def _with_places(option: Option) -> str:
     """The option, and of a policy its kind and where its parts run: ``guarded (fallback: edge, far (cloud))``."""
     parts = ", ".join(part.name if part.name == part.placement else f"{part.name} ({part.placement})" for part in option.parts)
     return f"{option.name} ({option.policy}: {parts})" if option.policy else option.name
+
+
+def _sureness(decision: Decision, said: str) -> str:
+    """P(worth it) where net was drawn and nobody said it yet, and, where that leaves it open, what it is worth to know more."""
+    case, books = decision.case, decision.books
+    if not _known(decision) or not _weighed(decision) or books.p_worth_it is None or decision.verdict in _REQUIREMENTS:
+        return ""
+    head = "" if _P in said or _P in _verdict_words(decision) else p_words(books.p_worth_it)
+    is_open = case.limits.fail_at < books.p_worth_it < case.limits.edge_from
+    return " · ".join(part for part in (head, settling(case) if is_open else "") if part)
+
+
+_P = "P(worth it)"
+
+
+def _paid_back(books: Books) -> str:
+    """What is spent once, and when it is paid back; never a month that never comes."""
+    found = books.investment
+    if found is None:
+        return ""
+    spent, months = f"{dollars(found.spent_usd)} once", f"{found.horizon_months:g} months"
+    if found.payback_months is None:
+        return f"{spent}: no payback"
+    late = "" if found.in_time else ", after the horizon"
+    roi = "" if found.roi is None else f", ROI {found.roi:.0%}"
+    return f"{spent}: paid back in {found.payback_months:,.1f} months{late}; over {months}{roi}, worth {signed(found.npv_usd)} today"
 
 
 def _saving(case: Case) -> str:
@@ -471,11 +509,18 @@ def verdict_document(verdicts: Verdicts) -> Mapping[str, Json]:
         verdicts.version,
         files=files,
         notes=_notes(verdicts),
+        seed=_seed(verdicts),
         prices_as_of=str(verdicts.prices_as_of) if verdicts.prices_as_of else None,
     )
     scenarios: list[Json] = [_scenario(scenario) for scenario in verdicts.scenarios]
     gate: dict[str, Json] = {"gate": verdicts.gate} if verdicts.gate else {}
     return {**head, "scenarios": scenarios, **gate}
+
+
+def _seed(verdicts: Verdicts) -> int | None:
+    """What the draws follow from; ``None`` where nothing was drawn."""
+    drawn = (d.books.chance.seed for d in verdicts.decisions if _known(d) and d.books.prospect is not None)
+    return next(drawn, None)
 
 
 def _scenario(scenario: JudgedScenario) -> Json:
@@ -505,8 +550,8 @@ def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
         "candidate": _candidate(decision),
         "best_setting": _setting(decision.best_setting),
         "break_even": _break_even(decision),
-        "drivers": _drivers(decision),
-        "evpi_usd_month": None,
+        "drivers": driver_documents(books) if _known(decision) else [],
+        **(prospect_document(books, case.limits) if _known(decision) else NO_PROSPECT),
         **gain_document(case.gain),
         "path": [
             {"question": s.question, "evidence": s.evidence, "verdict": s.verdict, "details": list(s.details)} for s in decision.steps
@@ -653,7 +698,8 @@ def _candidate(decision: Decision) -> dict[str, Json]:
         "net_usd_month": likely.net if likely and weighed else None,
         "net_low_usd_month": books.net_low if weighed else None,
         "net_high_usd_month": books.net_high if weighed else None,
-        "p_worth_it": None,
+        "net_mean_usd_month": float(books.prospect.net.mean()) if weighed and books.prospect else None,
+        "p_worth_it": books.p_worth_it if weighed else None,
         "basis": books.saved.basis if books.saved else None,
     }
 
@@ -662,24 +708,6 @@ def _break_even(decision: Decision) -> dict[str, Json] | None:
     if not _known(decision):
         return None
     return {name: _finite(value) for name, value in decision.books.break_even.items()}
-
-
-def _drivers(decision: Decision) -> Json:
-    if not _known(decision):
-        return []
-    return [
-        {
-            "name": bar.driver.name,
-            "low": bar.driver.low,
-            "likely": bar.driver.likely,
-            "high": bar.driver.high,
-            "low_net": bar.low_net,
-            "high_net": bar.high_net,
-            "basis": bar.driver.basis,
-            "why": bar.driver.why,
-        }
-        for bar in decision.books.bars
-    ]
 
 
 def _check(finding: Finding) -> Json:

@@ -104,13 +104,13 @@ def test_the_same_entry_unpatched_fails_the_gate() -> None:
 def test_several_files_in_one_call_fail_if_one_does() -> None:
     ran = check(GATE / "justified.yaml", GATE / "no-reason.yaml", GATE / "no-price.yaml")
     assert ran.returncode == 1
-    assert ran.stdout.count("net (low..high)") == 3
+    assert ran.stdout.count("net (90 % interval)") == 3
 
 
 def test_a_folder_in_one_call() -> None:
     ran = check(GATE)
     assert ran.returncode == 1
-    assert ran.stdout.count("net (low..high)") == 6
+    assert ran.stdout.count("net (90 % interval)") == 6
 
 
 def test_overrides() -> None:

@@ -53,7 +53,7 @@ def test_the_table_of_the_chatbot() -> None:
     log = "24 Oct-20 Nov, 28 d · 1,500 requests · sampled 0.1 % · seen from gateway"
     assert title == f"Assistant on Llama 3.3 70B · {log} · prices 2026-11-22 · USD/month"
     assert header.split("  ")[0] == "workload"
-    assert [name for name in ("runs on", "verdict", "premium", "value", "net (low..high)", "flips if") if name not in header] == []
+    assert [name for name in ("runs on", "verdict", "premium", "value", "net (90 % interval)", "flips if") if name not in header] == []
     assert "x NOT WORTH IT" in printed
     assert "saves 57 of 669 ms to first token (8%, not felt, from 134 ms; best case)" in printed
     assert "e2e p50" in printed

@@ -68,10 +68,14 @@ def test_the_high_end_of_net_is_held_against_the_floor(tmp_path: Path, hour: flo
     assert rule.value == pytest.approx(high, abs=0.005)
 
 
-def test_a_range_whose_better_end_is_small_enough_passes(tmp_path: Path) -> None:
-    found = checked(tmp_path, f"{OPTIONS}workloads:\n  w:\n{ONE}{VALUE.format('0.1 (0.05..0.40)')}")
-    assert found.gate == "pass"
-    assert found.decisions[0].verdict == "not_worth_it"
+@pytest.mark.parametrize(("hour", "gate", "above"), [("0.1 (0.05..0.40)", "fail", 0.0258), ("0.1 (0.05..0.60)", "pass", 0.2309)])
+def test_a_loss_beyond_the_floor_has_to_be_all_but_certain(tmp_path: Path, hour: str, gate: str, above: float) -> None:
+    """Net is -50 at an hour of 145/416.67 = 0.348 USD; above it lies (high - 0.348)^2 / ((high - 0.05)(high - 0.1)) of the range."""
+    found = checked(tmp_path, f"{OPTIONS}workloads:\n  w:\n{ONE}{VALUE.format(hour)}")
+    assert found.gate == gate
+    prospect = found.decisions[0].books.prospect
+    assert prospect is not None
+    assert prospect.p_above(-50) == pytest.approx(above, abs=2e-4)
 
 
 # ---- materiality ------------------------------------------------------------------------------------------------------------

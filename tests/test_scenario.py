@@ -130,7 +130,9 @@ def test_the_small_form(write: Write, tmp_path: Path) -> None:
     assert (edge.price.provider, edge.price.model) == ("cloudflare", "@cf/meta/llama-3.3-70b-instruct-fp8-fast")
     assert edge.model_name == "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
     assert workload.value == LinearTime(
-        Range(200**0.5, 5, 40, "assistant.value.waiting", "lognormal"), why="agents idle until the first token", by="dana"
+        Range(200**0.5, 5, 40, "assistant.value.waiting", "lognormal", why="agents idle until the first token"),
+        why="agents idle until the first token",
+        by="dana",
     )
     assert workload.requests is None
     assert found.options == {}
@@ -166,7 +168,7 @@ def test_the_full_form(write: Write) -> None:
     assert (tuple(search.options), search.baseline, search.runs_on) == (("cloud", "edge", "guarded"), "cloud", "edge")
     assert (search.judge, search.users) == ("e2e", "people")
     assert search.part_of == point(640, "search.part_of")
-    waiting = Range(15, 5, 40, "search.value.linear_time.waiting", "triangular")
+    waiting = Range(15, 5, 40, "search.value.linear_time.waiting", "triangular", why="...")
     assert search.value == LinearTime(waiting, point(0.3, "search.value.linear_time.blocked"), why="...", by="...")
     assert search.needs.deadline == ((0.99, point(200, "search.needs.deadline.p99")),)
     assert (search.needs.residency, search.needs.offline, search.needs.min_quality) == (None, False, 0.95)
@@ -877,7 +879,9 @@ def test_a_rate_of_the_project_goes_by_its_name(tmp_path: Path, write: Write) ->
     (found,) = load_scenarios([write(text)])
     value = found.workloads["search"].value
     assert isinstance(value, LinearTime)
-    assert value.waiting == Range(15, 5, 40, "rates.support", "triangular")  # one name: it moves together wherever it is used
+    assert value.waiting == Range(
+        15, 5, 40, "rates.support", "triangular", why="payroll 2026"
+    )  # one name: it moves together wherever it is used
     with pytest.raises(EdgeroiError) as raised:
         load_scenario(write(text.replace("waiting: support", "waiting: suport")), policy=policy)
     assert (raised.value.message, raised.value.fix) == ("no rate 'suport' in the project's policy", "did you mean 'support'?")

@@ -151,6 +151,7 @@ edgeroi: 1
 name: everything
 prices_as_of: 2026-11-22
 horizon: 12 months
+discount_rate: 10%
 seen_from: gateway
 sampling: 10%
 users_in: {us-east: 60%, eu-west: 40%}
@@ -167,7 +168,7 @@ options:
     service: {p50: 60 ms, p99.9: 300 ms}
     cold_start: {share: 1%, adds: 300 ms}
     fixed: 5 USD/month per account
-    operations: {hours: 2 h/month, rate: 100 USD/h}
+    operations: {hours: {range: 2 (1..8) h/month, why: the last two quarters, by: dana}, rate: 100 USD/h}
     quality: 0.97
     capacity: {servers: 4, per_site: 1}
     egress: {price: 0.09 USD/GB, volume: 50 GB/month}
@@ -230,6 +231,8 @@ def everything(tmp_path: Path) -> Path:
 def labelled(path: str, taken: set[str]) -> tuple[str, set[str]]:
     """What the schema calls the section at a path of the parser, and its keys."""
     last = path.rpartition(".")[2]
+    if "range" in taken:
+        return "*.range", taken
     if "placement" in taken and last != "where":
         return "*.option", taken - set(POLICIES)
     if taken & set(POLICIES):

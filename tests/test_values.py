@@ -218,8 +218,8 @@ def test_failures_cost_what_is_documented():
     assert worth(Deadline(point(200), point(0.001)), candidate=EDGE.with_failures(0.01)) == pytest.approx(-100)
     # late by 1.8 s, where the slower p99 is 2,000 ms
     hinge = Deadline(point(200), point(0.001), hinge=True)
-    assert hinge.failure_loss_usd(2000, {}) == pytest.approx(0.0018)
-    assert hinge.failure_loss_usd(170, {}) == pytest.approx(0.001)
+    assert hinge.failure_lost(2000, {}) * hinge.rate_usd({}) == pytest.approx(0.0018)
+    assert hinge.failure_lost(170, {}) * hinge.rate_usd({}) == pytest.approx(0.001)
     # the longest delay of the table: 0.59 %
     lost = 0.01 * TEN_MILLION * 0.01 * 0.0059
     assert worth(Elasticity("google2009", point(0.01)), candidate=EDGE.with_failures(0.01), fastest_p50_ms=20) == pytest.approx(245 - lost)
@@ -247,10 +247,11 @@ def test_an_option_is_worth_nothing_over_itself_and_the_opposite_the_other_way(m
 
 @pytest.mark.parametrize("model", ALL_MODELS)
 def test_longer_never_loses_less(model):
-    lost = model.anchored(20).loss_usd(np.linspace(0, 5000, 2001), {})
+    lost = model.anchored(20).lost(np.linspace(0, 5000, 2001), {})
     assert (np.diff(lost) >= 0).all()
     assert lost[0] == 0
-    assert model.failure_loss_usd(5000, {}) >= 0
+    assert model.failure_lost(5000, {}) >= 0
+    assert model.rate_usd({}) >= 0
 
 
 def test_a_world_moves_its_drivers():
@@ -271,7 +272,7 @@ def test_quality_is_signed():
 
 def test_nothing_is_extrapolated():
     model = Elasticity("bing2009", point(1.0), reference=point(300))
-    lost = model.loss_usd(np.array([0, 300, 800, 1300, 2300, 60_000.0]), {})
+    lost = model.lost(np.array([0, 300, 800, 1300, 2300, 60_000.0]), {})
     assert lost == pytest.approx([0, 0, 0.014, 0.028, 0.043, 0.043])
 
 
@@ -334,7 +335,7 @@ def test_each_model_conforms(name):
     keys = {field.name for field in dataclasses.fields(model)}
     assert {"why", "by"} <= keys
     assert set(model.units) <= keys
-    for member in ("evidence", "anchored", "loss_usd", "failure_loss_usd"):
+    for member in ("evidence", "anchored", "rate_usd", "lost", "failure_lost"):
         assert hasattr(model, member)
 
 

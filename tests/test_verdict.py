@@ -39,12 +39,13 @@ def test_a_stated_latency_is_enough_to_lose(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("hour", "verdict"), [("1 (0.5..2)", "worth_it"), ("0.1 (0.05..0.4)", "not_worth_it"), ("0.5 (0.4..0.6)", "undecided")]
 )
-def test_the_range_of_net_decides_and_one_that_spans_zero_does_not(tmp_path: Path, hour: str, verdict: str) -> None:
-    """An hour of waiting turns it at 0.468 USD."""
+def test_the_probability_decides_and_one_in_between_does_not(tmp_path: Path, hour: str, verdict: str) -> None:
+    """An hour of waiting turns it at 0.468 USD; of 0.5 (0.4..0.6) a share of 1 - 0.068^2 / (0.2 x 0.1) = 0.769 lies above."""
     found = judged(tmp_path, f"    value: {{waiting: {hour} USD/h, why: w, by: b}}\n")
     assert found.verdict == verdict
     if verdict == "undecided":
-        assert found.reason == "w.value.waiting decides, net -$28.33..+$55.00"
+        assert found.reason == "w.value.waiting decides, P(worth it) 77 %"
+        assert found.books.p_worth_it == pytest.approx(1 - 0.068**2 / (0.2 * 0.1), abs=2e-4)
 
 
 def test_no_value_and_no_premium_is_worth_it_only_if_it_is_not_slower(tmp_path: Path) -> None:

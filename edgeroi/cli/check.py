@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgeroi.cli.compare import AtOption, ExplainOption, SetOption
+from edgeroi.cli.compare import AtOption, DrawsOption, ExplainOption, SeedOption, SetOption
 from edgeroi.cli.options import FormatOption, OutputOption, ReportFormat
 
 
@@ -28,6 +28,8 @@ def check(
     ] = None,
     on_undecided: Annotated[OnUndecided | None, typer.Option("--on-undecided", help="warn: pass with a warning; fail: exit 3.")] = None,
     prices_as_of: AtOption = None,
+    seed: SeedOption = None,
+    draws: DrawsOption = None,
     form: FormatOption = ReportFormat.table,
     output: OutputOption = None,
 ) -> None:
@@ -41,6 +43,7 @@ def check(
     from edgeroi.cli.output import write_report
     from edgeroi.cli.scenarios import day_of
     from edgeroi.clock import today
+    from edgeroi.draws import chance_of
     from edgeroi.errors import NoAnswer
     from edgeroi.judging import judge, loaded, with_limits
     from edgeroi.verdict_report import unanswered, verdict_report
@@ -55,6 +58,7 @@ def check(
         policies=policies,
         gate=True,
         explain=tuple(explain or ()),
+        chance=chance_of(seed, draws),
     )
     write_report(verdict_report(verdicts), form, output)
     if verdicts.gate == "fail":

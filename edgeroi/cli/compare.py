@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 _LOG_PANEL = "A log instead of a scenario"
 
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a key of the scenario.")]
-ExplainOption = Annotated[
-    list[str] | None, typer.Option("--explain", metavar="WORKLOAD", help="Print the decision path with its evidence, and every cost line.")
-]
+_EXPLAINED = "Print the decision path with its evidence, what net hangs on, and every cost line."
+ExplainOption = Annotated[list[str] | None, typer.Option("--explain", metavar="WORKLOAD", help=_EXPLAINED)]
 AtOption = Annotated[str | None, typer.Option("--prices-as-of", metavar="DATE", help="The day whose prices apply; a scenario's own wins.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="The seed of the draws; 1 unless given.")]
+DrawsOption = Annotated[int | None, typer.Option("--draws", metavar="N", help="How many worlds are drawn; 10,000 unless given.")]
 EdgeOption = Annotated[
     str | None,
     typer.Option("--edge", metavar="PROVIDER/MODEL", help="The offer that would serve it at the edge.", rich_help_panel=_LOG_PANEL),
@@ -69,6 +70,8 @@ def compare(
     set_: SetOption = None,
     explain: ExplainOption = None,
     prices_as_of: AtOption = None,
+    seed: SeedOption = None,
+    draws: DrawsOption = None,
     map_: MapOption = None,
     const: ConstOption = None,
     mapping: MappingOption = None,
@@ -87,15 +90,17 @@ def compare(
     from edgeroi.cli.output import write_report
     from edgeroi.cli.scenarios import day_of
     from edgeroi.clock import today
+    from edgeroi.draws import chance_of
     from edgeroi.judging import judge, loaded
     from edgeroi.verdict_report import verdict_report
 
-    explained = tuple(explain or ())
+    explained, chance = tuple(explain or ()), chance_of(seed, draws)
     if edge is None:
         _demand_edge({"--now": now, "--users-in": users_in, "--waiting": waiting})
         _refuse_logs(inputs)
         scenarios, policies = loaded(inputs, set_)
-        verdicts = judge(scenarios, command="compare", today=today(), at=day_of(prices_as_of), policies=policies, explain=explained)
+        at = day_of(prices_as_of)
+        verdicts = judge(scenarios, command="compare", today=today(), at=at, policies=policies, explain=explained, chance=chance)
     else:
         _refuse_scenarios(inputs)
         from edgeroi.casefile import GROUPED_BY
@@ -111,7 +116,9 @@ def compare(
         day = day_of(prices_as_of)
         with _in_options(profile, inputs, asked):
             scenario = _drafted(profile, inputs, asked, set_)
-            verdicts = judge((scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by, cuts: profile)
+            verdicts = judge(
+                (scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by, cuts: profile, chance=chance
+            )
         verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
     write_report(verdict_report(verdicts), form, output)
 

@@ -45,7 +45,7 @@ def said(cell: Cell, *, unicode: bool = True) -> str:
     if cell.kind == "mark":
         return f"{SIGNS[cell.tone]} {safe_text(str(cell.value))}".strip()
     if isinstance(cell.value, tuple):
-        return drawn(cell.value, unicode=unicode)
+        return spanned(cell.value, unicode=unicode) if cell.kind == "span" else drawn([int(n) for n in cell.value], unicode=unicode)
     return _value(cell.value, cell.kind) + ("" if cell.estimable else "?")
 
 
@@ -131,3 +131,16 @@ def drawn(counts: Sequence[int], *, unicode: bool = True) -> str:
     steps = _BLOCKS if unicode else _LETTERS
     tallest = max(counts, default=0)
     return "".join(steps[-(-count * (len(steps) - 1) // tallest) if tallest else 0] for count in counts)
+
+
+_SPAN_WIDTH = 32
+
+
+def spanned(shares: Sequence[float], *, unicode: bool = True) -> str:
+    """A bar from the first to the second share of the width, a mark at the third; a bar of any length shows at least one block."""
+    track, block, mark = "·█│" if unicode else ".#|"
+    start, end = (min(_SPAN_WIDTH - 1, int(share * _SPAN_WIDTH)) for share in shares[:2])
+    drawn_bar = [block if start <= place <= end and shares[1] > 0 else track for place in range(_SPAN_WIDTH)]
+    if len(shares) > 2:
+        drawn_bar[min(_SPAN_WIDTH - 1, int(shares[2] * _SPAN_WIDTH))] = mark
+    return "".join(drawn_bar)

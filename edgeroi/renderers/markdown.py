@@ -60,7 +60,7 @@ def _row(fields: Sequence[str]) -> str:
 
 
 def _rule(column: Column) -> str:
-    return "---" if column.kind in ("text", "mark", "distribution") else "---:"
+    return "---" if column.kind in ("text", "mark", "distribution", "span") else "---:"
 
 
 def _cell(cell: Cell) -> str:

@@ -158,7 +158,7 @@ def _joined(parts: Sequence[Words], widths: Sequence[int], sides: Sequence[Liter
 
 
 def _side(column: Column) -> Literal["left", "right"]:
-    return "left" if column.kind in ("text", "mark", "distribution") else "right"
+    return "left" if column.kind in ("text", "mark", "distribution", "span") else "right"
 
 
 def _cell_lines(cell: Cell, page: Page) -> list[Words]:

@@ -87,7 +87,21 @@ def option_of(section: Section, name: str, folder: Path) -> OptionSpec | None:
     )
     section.taken.extend(POLICIES)
     section.close({"sla": "state `errors`", "cost": "state `price`, `fixed` or `operations`", "p50": "put quantiles under `service`"})
-    return option if placement else None
+    return _answered(option) if placement else None
+
+
+def _answered(option: OptionSpec) -> OptionSpec:
+    """Whoever answers for the latency of an option answers for the ranges it is stated with."""
+    why = option.assume.why if option.assume else None
+    if why is None:
+        return option
+    stated = {name: getattr(option, name) for name in ("service", "service_ttft", "latency", "ttft")}
+    return replace(option, **{name: _resting_on(why, latency) for name, latency in stated.items() if latency})  # type: ignore[arg-type]
+
+
+def _resting_on(why: str, stated: StatedLatency) -> StatedLatency:
+    constant = stated.constant.resting_on(why) if stated.constant else None
+    return StatedLatency(constant, tuple((p, ms.resting_on(why)) for p, ms in stated.quantiles))
 
 
 def _price_and_discount(section: Section) -> tuple[PriceRef | StatedPrice | None, Range | None]:
@@ -206,7 +220,7 @@ def _fixed(section: Section) -> tuple[FixedFee, ...]:
 
 
 def _fees(node: Node, section: Section) -> list[FixedFee]:
-    if isinstance(node, Table):
+    if isinstance(node, Table) and "range" not in node.keys:
         inner = Section(node, section.at("fixed"), section.findings)
         fees = ((name, inner.read(name, lambda each, name=name: _fee(each, inner, name, name))) for name in node.keys)  # type: ignore[misc]
         return [fee for _, fee in fees if fee]
@@ -216,9 +230,15 @@ def _fees(node: Node, section: Section) -> list[FixedFee]:
 
 
 def _fee(node: Node, section: Section, key: str, item: str) -> FixedFee:
-    scalar = scalar_of(node, MONTHLY.fix)
+    """A fee in short, or as a range with what it rests on; ``per account`` stands behind the amount in both."""
+    name = node.key("range") if isinstance(node, Table) else None
+    stated = node.get("range") if isinstance(node, Table) else node
+    scalar = scalar_of(stated or node, MONTHLY.fix)
     text = re.sub(r"(?:\s+per\s+|/)account\s*$", "", scalar.text)
-    return FixedFee(section.range_of(replace(scalar, text=text), key, MONTHLY), text != scalar.text, item)
+    amount: Node = replace(scalar, text=text)
+    if name is not None and isinstance(node, Table):
+        amount = node.with_value(name, amount)
+    return FixedFee(section.range_of(amount, key, MONTHLY), text != scalar.text, item)
 
 
 def _operations(section: Section) -> Operations | None:

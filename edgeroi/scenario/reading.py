@@ -97,6 +97,7 @@ def _scenario(top: Section, path: Path, findings: Findings) -> Scenario:
         log=log,
         prices_as_of=top.day("prices_as_of"),
         horizon_months=stated_or(top.number("horizon", MONTHS), 12.0),
+        discount_rate=stated_or(top.share("discount_rate"), 0.0),
         seen_from=top.choice("seen_from", ("client", "gateway", "server")),
         sampling=top.read("sampling", _sampling),
         users_in=top.read("users_in", lambda node: _users_in(Section(table_of(node), "users_in", findings))) or {},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeVar
 
@@ -130,16 +130,28 @@ class Section:
         return self.read(key, lambda node: self.range_of(node, key, measure), needed=needed, fix=measure.fix)
 
     def range_of(self, node: Node, key: str, measure: Measure) -> Range:
-        """The quantity a node states."""
+        """The quantity a node states, in short or as ``{range: 15 (5..40) USD/h, why: ..., by: ...}``."""
+        if isinstance(node, Table) and "range" in node.keys:
+            return self._reasoned(Section(node, self.at(key), self.findings), node, key, measure)
         text = scalar_of(node, measure.fix).text
         if text in self.findings.rates:
-            return read_range(self.findings.rates[text].text, measure, f"rates.{text}")
+            rate = self.findings.rates[text]
+            return replace(read_range(rate.text, measure, f"rates.{text}"), why=rate.reason.why)
         try:
             return read_range(text, measure, driver(self.at(key)))
         except EdgeroiError as error:
             if re.fullmatch(r"[A-Za-z_][\w -]*", text) and text not in (*_YES, *_NO) and (near := near_miss(text, self.findings.rates)):
                 raise EdgeroiError(f"no rate {text!r} in the project's policy", fix=f"did you mean {near!r}?") from None
             raise error from None
+
+    def _reasoned(self, inner: Section, node: Table, key: str, measure: Measure) -> Range:
+        """A quantity with what it rests on; one without is marked as a guess wherever it decides."""
+        stated = inner.node("range", needed=True, fix=f"write `{{range: {measure.example}, why: ...}}`")
+        why, _ = inner.text("why", needed=True, fix="say what the range rests on"), inner.text("by")
+        inner.close()
+        if not isinstance(stated, Scalar):
+            raise EdgeroiError("no quantity", place=node.place, fix=measure.fix)
+        return replace(self.range_of(stated, key, measure), why=why)
 
     def number(self, key: str, measure: Measure) -> float | None:
         """One number, no range."""

@@ -90,7 +90,8 @@ def _built(model: type[ValueModel], section: Section, said: Mapping[str, str | N
         needed = each.default is MISSING and each.default_factory is MISSING
         found = _field(section, written, each.name, model.units, needed)
         if found is not None:
-            values[each.name] = found
+            # Why the model holds is also what its numbers rest on, unless one says its own.
+            values[each.name] = found.resting_on(said["why"]) if isinstance(found, Range) else found
     if section.path.rpartition(".")[2] != "value":
         section.close()
     if len(section.findings.errors) > before:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeroi.errors import EdgeroiError, did_you_mean
 from edgeroi.estimate import World
-from edgeroi.felt import Felt, whole_path_ms
+from edgeroi.felt import Felt, path_ms
 from edgeroi.latency import Latency, comonotone
 
 #: A gain that is a smaller share of what is lost is the last digit of a weight.
@@ -46,11 +46,14 @@ class ValueModel(Protocol):
     def anchored(self, fastest_p50_ms: float | None) -> Self:
         """The model with whatever it measures against fixed to the fastest option's p50, where it states nothing itself."""
 
-    def loss_usd(self, latency_ms: Floats, world: World) -> Floats:
-        """USD (n,) lost per request at these latencies (n,)."""
+    def rate_usd(self, world: World) -> float:
+        """USD of one unit of what is lost: of a miss, of a millisecond, of a request's margin."""
 
-    def failure_loss_usd(self, slowest_ms: float, world: World) -> float:
-        """USD lost per failed request; ``slowest_ms`` is the larger p99 of the two options compared."""
+    def lost(self, latency_ms: Floats, world: World) -> Floats:
+        """Units lost per request at these latencies, of their shape. Of many worlds at once the numbers of ``world`` are columns (m, 1)."""
+
+    def failure_lost(self, slowest_ms: float, world: World) -> float:
+        """Units lost per failed request; ``slowest_ms`` is the larger p99 of the two options compared, a column of many worlds."""
 
 
 @runtime_checkable
@@ -73,10 +76,10 @@ def model_named(name: str) -> type[ValueModel]:
     return cast("type[ValueModel]", importlib.import_module(f"{__name__}.{name}").MODEL)
 
 
-def loss_usd_request(model: ValueModel, latency: Latency, slowest_ms: float, world: World) -> float:
-    """The mean USD lost per request, failures included; the model must be anchored."""
-    lost = latency.expect(lambda ms: model.loss_usd(ms, world))
-    return (1 - latency.failure_ratio) * lost + latency.failure_ratio * model.failure_loss_usd(slowest_ms, world)
+def lost_per_request(model: ValueModel, latency: Latency, slowest_ms: float, world: World) -> float:
+    """The mean units lost per request, failures included; the model must be anchored."""
+    lost = latency.expect(lambda ms: model.lost(ms, world))
+    return (1 - latency.failure_ratio) * lost + latency.failure_ratio * model.failure_lost(slowest_ms, world)
 
 
 def value_usd_month(
@@ -95,30 +98,52 @@ def value_usd_month(
     ``felt``: the gate, ``None`` for machines; it acts on models that are ``Gated`` and on savings only, never on slowdowns.
     ``part_of_ms``: the p50 of the whole path the stage is part of. ``fastest_p50_ms``: what an elasticity is read against by default.
     """
-    slowest = max(baseline.quantile(0.99), candidate.quantile(0.99))
     anchored, here = model.anchored(fastest_p50_ms), world or {}
-    if isinstance(anchored, Gated):
-        return requests_month * _gated_gain_usd(anchored, baseline, candidate, slowest, felt, part_of_ms, here)
-    before, after = (loss_usd_request(anchored, part, slowest, here) for part in (baseline, candidate))
-    return requests_month * (before - after)
+    gained = gain_units(anchored, baseline, candidate, here, felt=felt, part_of_ms=part_of_ms)
+    return requests_month * anchored.rate_usd(here) * gained
 
 
-def _gated_gain_usd(
-    model: ValueModel, baseline: Latency, candidate: Latency, slowest_ms: float, felt: Felt | None, part_of_ms: float | None, world: World
+def gain_units(
+    model: ValueModel,
+    baseline: Latency,
+    candidate: Latency,
+    world: World,
+    *,
+    felt: Felt | None = None,
+    part_of_ms: float | None = None,
 ) -> float:
-    """USD gained per request, a saving that does not count taken as no change.
+    """What a request loses less at the candidate's latency, in the model's units; the model must be anchored.
 
-    Failures stand among the latencies at ``slowest_ms``; both distributions are paired quantile by quantile.
+    Of a model that is ``Gated`` both distributions are paired quantile by quantile, failures at the larger p99, and a saving that
+    does not count is taken as no change.
     """
-    weights, before, after = comonotone(baseline.failing_at(slowest_ms), candidate.failing_at(slowest_ms))
-    saving = before - after
-    counted = saving <= 0
-    noticed = np.ones_like(counted) if felt is None else felt.felt_each(whole_path_ms(baseline, before, part_of_ms), saving)
-    counted |= noticed & cast("Gated", model).counts(saving, world)
-    kept = np.where(counted, after, before)
-    lost = model.loss_usd(before, world)
-    gained = float(weights @ (lost - model.loss_usd(kept, world)))
+    slowest = max(baseline.quantile(0.99), candidate.quantile(0.99))
+    if not isinstance(model, Gated):
+        return lost_per_request(model, baseline, slowest, world) - lost_per_request(model, candidate, slowest, world)
+    weights, before, after = comonotone(baseline.failing_at(slowest), candidate.failing_at(slowest))
+    counts = counted(model, before, after, baseline.quantile(0.5), world, felt=felt, part_of_ms=part_of_ms)
+    lost = model.lost(before, world)
+    gained = float(weights @ (lost - model.lost(np.where(counts, after, before), world)))
     return gained if abs(gained) > ROUNDING * float(weights @ np.abs(lost)) else 0.0
+
+
+def counted(
+    model: Gated,
+    before_ms: Floats,
+    after_ms: Floats,
+    p50_ms: float | Floats,
+    world: World,
+    *,
+    felt: Felt | None = None,
+    part_of_ms: float | Floats | None = None,
+) -> Flags:
+    """Which changes of paired requests count: every slowdown, and savings that are felt and that the model itself counts.
+
+    ``p50_ms``: the baseline's. In many worlds at once requests stand in columns and the numbers are columns (m, 1).
+    """
+    saving = before_ms - after_ms
+    noticed = np.ones_like(saving, np.bool_) if felt is None else felt.felt_each(path_ms(p50_ms, before_ms, part_of_ms), saving)
+    return np.asarray((saving <= 0) | (noticed & model.counts(saving, world)), np.bool_)
 
 
 def quality_usd_month(requests_month: float, usd_per_quality_point: float, candidate: float, baseline: float) -> float:

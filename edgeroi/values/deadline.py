@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +37,18 @@ class Deadline:
         """Itself: the limit is absolute."""
         return self
 
-    def loss_usd(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
-        """USD of the miss per request."""
-        late_ms = latency_ms - self.limit.at(world)
-        units_lost = np.maximum(late_ms, 0.0) / 1000 if self.hinge else np.asarray(late_ms > 0, np.float64)
-        return units_lost * self.per_miss.at(world)
+    def rate_usd(self, world: World) -> float:
+        """USD of a miss, or of a second too late."""
+        return self.per_miss.at(world)
 
-    def failure_loss_usd(self, slowest_ms: float, world: World) -> float:
+    def lost(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
+        """1 where the limit is missed; seconds too late where lateness counts."""
+        late_ms = latency_ms - self.limit.at(world)
+        return np.maximum(late_ms, 0.0) / 1000 if self.hinge else np.asarray(late_ms > 0, np.float64)
+
+    def failure_lost(self, slowest_ms: float, world: World) -> float:
         """A failure is a miss; where lateness counts it is as late as the slowest answers, and never less than a second late."""
-        one_unit = self.per_miss.at(world)
-        return max(one_unit, float(self.loss_usd(np.array([slowest_ms]), world)[0]))
+        return cast("float", np.maximum(1.0, self.lost(np.asarray(slowest_ms), world)))
 
 
 MODEL = Deadline

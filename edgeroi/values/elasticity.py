@@ -172,17 +172,20 @@ class Elasticity:
             return self
         return replace(self, reference=Range.point(fastest_p50_ms, "reference"))
 
-    def loss_usd(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
-        """USD of margin lost per request."""
+    def rate_usd(self, world: World) -> float:
+        """USD of margin of a request."""
+        return self.margin.at(world)
+
+    def lost(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
+        """The share of the margin that is lost."""
         if self.reference is None:
             raise ValueError("an elasticity needs a reference: anchor it first")
         delays, shares = np.array(self.points).T
-        lost = np.interp(latency_ms - self.reference.at(world), delays, shares)
-        return np.asarray(lost * self.margin.at(world), np.float64)
+        return np.asarray(np.interp(latency_ms - self.reference.at(world), delays, shares), np.float64)
 
-    def failure_loss_usd(self, slowest_ms: float, world: World) -> float:
+    def failure_lost(self, slowest_ms: float, world: World) -> float:
         """A failure loses as much as the longest delay of the experiment."""
-        return self.points[-1][1] * self.margin.at(world)
+        return self.points[-1][1]
 
 
 def _demand_points(points: Points) -> None:

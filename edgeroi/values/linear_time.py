@@ -45,13 +45,17 @@ class LinearTime:
         """Itself: time is lost from 0 on."""
         return self
 
-    def loss_usd(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
-        """USD of waiting per request."""
-        return latency_ms * (self.waiting.at(world) * self.blocked.at(world) / MS_PER_HOUR)
+    def rate_usd(self, world: World) -> float:
+        """USD of a millisecond of waiting."""
+        return self.waiting.at(world) * self.blocked.at(world) / MS_PER_HOUR
 
-    def failure_loss_usd(self, slowest_ms: float, world: World) -> float:
+    def lost(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
+        """Milliseconds waited."""
+        return latency_ms
+
+    def failure_lost(self, slowest_ms: float, world: World) -> float:
         """A failure is waited for as long as the slowest answers, however fast it failed."""
-        return float(self.loss_usd(np.array([slowest_ms]), world)[0])
+        return slowest_ms
 
     def counts(self, saving_ms: NDArray[np.float64], world: World) -> NDArray[np.bool_]:
         """Which savings are not below the least that counts."""

@@ -31,11 +31,15 @@ class NoValue:
         """Itself: there is nothing to measure against."""
         return self
 
-    def loss_usd(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
+    def rate_usd(self, world: World) -> float:
+        """0."""
+        return 0.0
+
+    def lost(self, latency_ms: NDArray[np.float64], world: World) -> NDArray[np.float64]:
         """0 at any latency."""
         return np.zeros_like(latency_ms)
 
-    def failure_loss_usd(self, slowest_ms: float, world: World) -> float:
+    def failure_lost(self, slowest_ms: float, world: World) -> float:
         """0: a failure of work nobody values costs what its error handling costs, which is a cost and not latency."""
         return 0.0
 
