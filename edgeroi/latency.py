@@ -227,7 +227,7 @@ def mixture(parts: Sequence[tuple[float, Latency]], notes: tuple[str, ...] = ())
 
 
 #: Sums are formed of at most so many pairs of atoms: both sides are thrown together in buckets of ln ms, this wide or a multiple of it.
-_MOST_PAIRS, _SUMMED_WIDTH, _SUM_WIDTH = 100_000, 0.003, 0.001
+_MOST_PAIRS, _SUMMED_WIDTH, _SUM_WIDTH = 100_000, 0.003, 0.002
 
 
 def independent_sum(one: Latency, two: Latency) -> Latency:

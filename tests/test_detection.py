@@ -60,3 +60,18 @@ def test_what_is_no_log_is_refused(data: bytes) -> None:
 def test_json_lines_that_are_no_request_log_are_refused(path: Path) -> None:
     with pytest.raises(NoLog):
         detect(head_of(path), reading())
+
+
+def test_a_file_that_is_no_log_is_told_what_came_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "half.jsonl"
+    path.write_text('{"startTime": "2026-11-01T00:00:00Z", "endTime": "2026-11-01T00:00:01Z", "call_type": "acompletion"}\n')
+    with pytest.raises(NoLog) as error:
+        read_logs([path], reading())
+    said = str(error.value)
+    # Three of the four names that LiteLLM's records have are in it, and none of k6's or of a probe's.
+    assert "litellm: no line has startTime, endTime, call_type" in said
+    assert "jsonl: no JSON line has latency_ms" in said
+    assert "k6:" not in said
+    told = said.count(": no ") + said.count(": does not ")
+    assert f"and {len(formats()) - told} others came no nearer" in said
+    assert "--map latency_ms=FIELD:UNIT" in said

@@ -237,6 +237,14 @@ def test_a_cascade_shows_nothing_before_it_is_judged() -> None:
     assert (found.calls_of("judge"), found.share_of("large")) == pytest.approx((1.0, 0.25))
 
 
+def test_retries_are_a_fallback_to_oneself() -> None:
+    """(1 - f^(r+1)) / (1 - f) attempts: 1.0525 with failures of 5 % and two retries, and f^3 that fail for good."""
+    part = constant("edge", 50.0, 0.05)
+    found = fallback(part, fallback(part, part))
+    assert found.calls_of("edge") == pytest.approx(1.0525, rel=1e-12)
+    assert found.failure_ratio == pytest.approx(0.05**3, rel=1e-9)
+
+
 def test_hedging_costs_what_is_late() -> None:
     """Half of the requests pass the delay: half a call of the other; its 10 ms behind 100 ms beat 300 ms."""
     first = Answers.of("edge", Latency.from_atoms(np.array([50.0, 300.0]), np.array([0.5, 0.5])))
