@@ -105,7 +105,7 @@ def test_a_mistake_in_a_block_of_another_process_is_told_as_one(tmp_path: Path) 
 
 def test_progress_of_a_packed_log_and_of_a_table_moves_with_its_bytes(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
-    table.write_text("latency_ms\n" + "5\n" * 1_000_000)
+    table.write_text("latency_ms,note\n" + f"5,{'x' * 60}\n" * 160_000)
     packed = tmp_path / "a.jsonl.gz"
     packed.write_bytes(gzip.compress(lines(1, 60_000, dirt=False), 1))
     for log in (table, packed):
