@@ -57,7 +57,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_stream_is_parsed_by_several_processes_to_the_same_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, cut: int
 ) -> None:
-    data = PACK[kind](lines(1, 3000))
+    data = PACK[kind](lines(1, 9000))
     log = tmp_path / f"a.jsonl.{kind}"
     log.write_bytes(data[: len(data) - cut])
     handed = tmp_path / "handed"
@@ -78,6 +78,7 @@ def test_one_stream_is_parsed_by_several_processes_to_the_same_profile(
     assert shared == alone
     assert (tmp_path / "shared").read_bytes() == (tmp_path / "alone").read_bytes()
     assert bool(shared.files[0].damage) is bool(cut)
+    assert shared.lines.rejected.get("stream_truncated", 0) == bool(cut)
 
 
 @pytest.mark.usefixtures("small_blocks")
