@@ -202,7 +202,7 @@ class Growth:
     ``leaves``: the digests of its ranges; ``head``: the digest of its first ``head_bytes``, decompressed: by both it is known again.
     ``lines``, ``partial``: its complete lines and their requests. ``tail``: an unfinished last line, which the log may still complete,
     so that it must come out again: its bytes, its account and its requests. ``resumable``: whether reading can go on where it stopped.
-    ``said``: where it measured, and the share of requests it keeps.
+    ``said``: where it measured, and the share of requests it keeps. ``place``: the digest of its path, where rules look at that.
     """
 
     leaves: tuple[bytes, ...]
@@ -215,6 +215,7 @@ class Growth:
     tail: Partial | None = None
     resumable: bool = False
     said: tuple[SeenFrom | None, float] = (None, 1.0)
+    place: bytes = b""
 
     @property
     def total(self) -> Partial:

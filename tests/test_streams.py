@@ -57,7 +57,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_stream_is_parsed_by_several_processes_to_the_same_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, cut: int
 ) -> None:
-    data = PACK[kind](lines(1, 3000))
+    data = PACK[kind](lines(1, 9000))
     log = tmp_path / f"a.jsonl.{kind}"
     log.write_bytes(data[: len(data) - cut])
     handed = tmp_path / "handed"
@@ -78,6 +78,7 @@ def test_one_stream_is_parsed_by_several_processes_to_the_same_profile(
     assert shared == alone
     assert (tmp_path / "shared").read_bytes() == (tmp_path / "alone").read_bytes()
     assert bool(shared.files[0].damage) is bool(cut)
+    assert shared.lines.rejected.get("stream_truncated", 0) == bool(cut)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -105,7 +106,7 @@ def test_a_mistake_in_a_block_of_another_process_is_told_as_one(tmp_path: Path) 
 
 def test_progress_of_a_packed_log_and_of_a_table_moves_with_its_bytes(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
-    table.write_text("latency_ms\n" + "5\n" * 1_000_000)
+    table.write_text("latency_ms,note\n" + f"5,{'x' * 60}\n" * 160_000)
     packed = tmp_path / "a.jsonl.gz"
     packed.write_bytes(gzip.compress(lines(1, 60_000, dirt=False), 1))
     for log in (table, packed):

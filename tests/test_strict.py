@@ -120,7 +120,11 @@ BYTES += [b"null", b"true", b'"x":1,', b"1e999", b"\\u00e4"]
 
 
 def mutated(line: bytes, rng: random.Random) -> bytes:
-    """One to three bytes, or a stretch, replaced, put in, left out or said twice."""
+    """One to three bytes, or a stretch, replaced, put in, left out or said twice; of twelve lines, one key said twice."""
+    if rng.random() < 1 / 12:
+        line = line.replace(
+            b"{", b"{" + rng.choice([b'"workload":"chat",', b'"latency_ms" : 5,', b'"\\u0073treamed":true,', b'"new":1,']), 1
+        )
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         at = rng.randrange(len(line) + 1)
         length = rng.choice((1, 1, 1, rng.randint(1, 12)))

@@ -15,6 +15,7 @@ import pytest
 from edgeroi.engines import inputs, local
 from edgeroi.engines.local import read_logs
 from edgeroi.errors import EdgeroiError
+from edgeroi.logs.mapping import reading_of
 from edgeroi.logs.reading import reading
 from edgeroi.logs.saved import dumped
 
@@ -179,6 +180,21 @@ def test_a_log_rotated_away_is_known_under_its_new_name(tmp_path: Path) -> None:
     notes = saved([tmp_path / "logs"], profile)
     assert "1 grown, 1 read whole" in notes[-1]
     assert profile.read_bytes() == whole([tmp_path / "logs"])
+
+
+def test_a_log_that_moved_is_read_again_where_rules_look_at_its_place(tmp_path: Path) -> None:
+    mapping, log, moved = tmp_path / "m.yaml", tmp_path / "edge" / "a.jsonl", tmp_path / "cloud" / "a.jsonl"
+    mapping.write_text("rules:\n  placement: [{file: /edge/, is: edge}, {file: /cloud/, is: cloud}]\n")
+    log.parent.mkdir()
+    moved.parent.mkdir()
+    log.write_bytes(lines(1, 50))
+    how = reading_of(mapping, by=("placement",))
+    (tmp_path / "x").write_bytes(dumped(read_logs([log], how, keep=True)))
+    assert "1 logs unchanged" in read_logs([log], how, grow=tmp_path / "x").notes[-1]
+    log.rename(moved)
+    found = read_logs([moved], how, grow=tmp_path / "x")
+    assert [group.key["placement"] for group in found.groups] == ["cloud"]
+    assert dumped(found) == dumped(read_logs([moved], how, keep=True))
 
 
 def test_a_log_packed_away_takes_the_place_of_the_log_it_was(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def _continues(input: Input, log: FileAccount) -> bool:
         and 0 < log.bytes <= size
         and (input.detected.name, input.detected.unit) == (log.format, log.unit)
         and (growth.head_bytes < HEAD_BYTES or growth.head == input.start[0])
+        and growth.place == input.place
         and input.reading.const == input.reading.for_file(log.path).const
         and _last_leaf(input, log.bytes) == growth.leaves[-1]
     )

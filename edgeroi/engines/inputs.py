@@ -14,6 +14,7 @@ from xxhash import xxh3_128
 from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.format import HEAD_BYTES, Detected, Head, LineFormat, LooksOver, NoLog, candidates, detect
 from edgeroi.logs.reading import Reading
+from edgeroi.logs.rules import FILE
 from edgeroi.logs.saved import NAME as SAVED
 from edgeroi.logs.sources import Source, opened_file
 from edgeroi.logs.stream import compression_of, opened, plain_name
@@ -46,6 +47,12 @@ class Input:
         """The first byte that nobody has read."""
         growth = self.grown.growth if self.grown else None
         return self.grown.bytes - growth.tail_bytes if self.grown and growth and not self.is_unchanged else 0
+
+    @property
+    def place(self) -> bytes:
+        """The digest of its path where rules say labels by that; nothing where they do not."""
+        looked_at = any(column == FILE for rule in self.reading.rules for column, _ in rule.conditions)
+        return xxh3_128(self.source.path.encode("utf-8", "surrogateescape")).digest() if looked_at else b""
 
     @property
     def is_unchanged(self) -> bool:

@@ -179,6 +179,7 @@ def _growth(
         tail=bins.get(run.plan.bin(place, tail=True)),
         resumable=is_lines and (tail is not None or not any(part.ends_open for part in parts)),
         said=_said_of(run, parts),
+        place=input.place,
     )
 
 

@@ -91,6 +91,7 @@ def _told_growth(growth: Growth) -> dict[str, Any]:
         "tail_groups": _told_groups(growth.tail) if growth.tail is not None else None,
         "resumable": growth.resumable,
         "said": growth.said,
+        "place": growth.place,
     }
 
 
@@ -235,6 +236,7 @@ def _growth(told: Mapping[str, Any], by: tuple[str, ...]) -> Growth:
         tail=None if told["tail_groups"] is None else _partial(told["tail_groups"], by),
         resumable=told["resumable"],
         said=(seen_from, sampling),
+        place=told["place"],
     )
 
 
