@@ -30,8 +30,9 @@ HEAD_BYTES = 1 << 18
 RAW_BYTES = 256
 #: The formats in which a log may have columns of its own: what they miss is always worth telling.
 _ONES_OWN = ("csv", "json-array", "jsonl")
-#: How many of the others are told to have been near, and what a name of a field looks like: no word of a sentence.
-_NEAREST = 3
+#: How many of the others are told to have been near, what it counts to say of a file what is not said of any (in shares of the names
+#: looked for), and what a name of a field looks like: no word of a sentence.
+_NEAREST, _SAYS_MORE = 3, 0.25
 _NAMES = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z0-9]+)+|[a-z]+[A-Z][A-Za-z]*|[A-Z][a-z]+(?:[A-Z][a-z]+)+")
 #: How many of the numbers in a file that is no log are offered as its latency.
 _SHOWN_NUMBERS = 8
@@ -200,21 +201,26 @@ def detect(head: Head, reading: Reading) -> Detected:
     refused = next(((name, claim) for name, claim in claims.items() if claim.refused), None)
     if refused is not None:
         raise NoLog(f"{refused[0]}: {refused[1].why}", place=place, fix=refused[1].refused)
-    raise NoLog(_missed(claims, head), place=place, fix=_advice(head, reading))
+    raise NoLog(_missed(claims, head, reading), place=place, fix=_advice(head, reading))
 
 
-def _missed(claims: Mapping[str, Claim], head: Head) -> str:
+def _missed(claims: Mapping[str, Claim], head: Head, reading: Reading) -> str:
     """What each candidate missed; of many formats those that say how a log of one's own is read, and those that came nearest.
 
-    A format came near where the file holds some of the names that it looks for.
+    A format came near where it says of this file what it does not say of any, or where the file holds some of the names it looks for.
     """
     held = set(_NAMES.findall(head.data.decode("utf-8", "replace")))
-    shares = {name: _share_of(set(_NAMES.findall(claim.why)), held) for name, claim in claims.items()}
+    says_more = {name for name, claim in claims.items() if claim.why != formats()[name].claim(_NOTHING, reading).why}
+    shares = {name: _share_of(set(_NAMES.findall(claim.why)), held) + _SAYS_MORE * (name in says_more) for name, claim in claims.items()}
     near = sorted((name for name in claims if shares[name] and name not in _ONES_OWN), key=lambda name: -shares[name])[:_NEAREST]
     told = list(claims) if len(claims) <= len(_ONES_OWN) else [name for name in claims if name in (*_ONES_OWN, *near)]
     missed = "; ".join(f"{name}: {claims[name].why}" for name in told)
     others = len(claims) - len(told)
     return f"not a request log in any known format ({missed}{f'; and {others} others came no nearer' if others else ''})"
+
+
+#: A file that has nothing to do with any format.
+_NOTHING = Head(b"-\n", "-", whole=True)
 
 
 def _share_of(wanted: set[str], held: set[str]) -> float:
