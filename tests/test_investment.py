@@ -73,3 +73,20 @@ def test_the_probability_of_paying_back_is_drawn(tmp_path: Path) -> None:
 
 def printed(found: Verdicts) -> str:
     return renderer("table").render(verdict_report(found), Page())
+
+
+def test_horizon_and_discount_rate_of_a_scenario_are_those_of_its_investment(tmp_path: Path) -> None:
+    """reference/economics.md 3.3 as a scenario: 2,000 a month saved, 24,000 once, 24 months at 10 %."""
+    text = """
+horizon: 24 months
+discount_rate: 10%
+options:
+  cloud: {placement: cloud, price: {request: 0 USD/request}, fixed: 2000 USD/month, latency: 100 ms}
+  edge: {placement: edge, price: {request: 0 USD/request}, latency: 100 ms, migration: 24000 USD, assume: {why: w, by: b}}
+workloads:
+  w: {requests: 1M /month, options: [cloud, edge], runs_on: edge}
+"""
+    (found,) = judged(scenario(tmp_path, text)).decisions
+    assert found.books.investment is not None
+    assert found.books.investment.npv_usd == pytest.approx(19_341.71, abs=0.005)
+    assert (found.books.investment.payback_months, found.books.investment.roi) == (12, pytest.approx(1.0))
