@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 
 import pytest
@@ -12,6 +13,9 @@ from edgeroi import compiled
 
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
+
+# A shell that starts the tests in the background leaves Ctrl-C ignored, and so would every command they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def is_loopback(address: object) -> bool:
