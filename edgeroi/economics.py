@@ -8,9 +8,9 @@ again. ``Books.prospect`` is that function in many worlds at once, with the erro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import cast
 
@@ -453,16 +453,20 @@ class Books:
     def break_even(self) -> Mapping[str, float | None]:
         """The value of one driver at which net is 0, all others likely; ``None`` where there is none.
 
-        ``waiting_usd_per_hour`` counts every saved millisecond, felt or not.
+        ``waiting_usd_per_hour`` counts every saved millisecond, felt or not. Each is looked for when it is asked for: most tables
+        show one or two, and the volume takes longer than all the rest.
         """
-        return {
-            "waiting_usd_per_hour": self._break_even_waiting(),
-            "usd_per_1k_requests": self._break_even_request(),
-            "requests_month": self._break_even_requests(),
-            "saved_ms": self._break_even_saving(),
-            "price_ratio": self._break_even_price(),
-            **self._break_even_worth(),
-        }
+        own = _proportional(self.stakes.value)
+        return _WhenAsked(
+            {
+                "waiting_usd_per_hour": self._break_even_waiting,
+                "usd_per_1k_requests": self._break_even_request,
+                "requests_month": self._break_even_requests,
+                "saved_ms": self._break_even_saving,
+                "price_ratio": self._break_even_price,
+                **({own[0]: partial(self._break_even_worth, own[1])} if own else {}),
+            }
+        )
 
     def _break_even_waiting(self) -> float | None:
         saved, requests = self.saved, self.stakes.traffic.requests.likely
@@ -539,16 +543,29 @@ class Books:
         ratio = (self.likely.net + cost) / cost if cost > 0 else None
         return ratio if ratio is not None and ratio > 0 else None
 
-    def _break_even_worth(self) -> Mapping[str, float | None]:
+    def _break_even_worth(self, number: Range) -> float | None:
         """The one number of the value model that its value is proportional to."""
-        named: dict[str, float | None] = {}
-        worth = self._latency_value(NOWHERE)
-        rate = _proportional(self.stakes.value)
-        if rate:
-            key, number = rate
-            needed = self._premium_less_quality
-            named[key] = number.likely * needed / worth if worth and worth > 0 and needed > 0 else None
-        return named
+        worth, needed = self._latency_value(NOWHERE), self._premium_less_quality
+        return number.likely * needed / worth if worth and worth > 0 and needed > 0 else None
+
+
+class _WhenAsked(Mapping[str, float | None]):
+    """Numbers by name, each worked out when it is first asked for."""
+
+    def __init__(self, ways: Mapping[str, Callable[[], float | None]]) -> None:
+        self._ways = ways
+        self._known: dict[str, float | None] = {}
+
+    def __getitem__(self, name: str) -> float | None:
+        if name not in self._known:
+            self._known[name] = self._ways[name]()
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ways)
+
+    def __len__(self) -> int:
+        return len(self._ways)
 
 
 def _proportional(model: ValueModel | None) -> tuple[str, Range] | None:

@@ -7,9 +7,10 @@ The document is what scripts read; it holds everything the sections show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -170,6 +171,26 @@ class Tree:
 
 
 Section = Table | Text | Tree
+
+
+class Deferred(Mapping[str, Json]):
+    """A document that is made when its first key is asked for: a table for people never asks."""
+
+    def __init__(self, made: Callable[[], Mapping[str, Json]]) -> None:
+        self._made = made
+
+    @cached_property
+    def _document(self) -> Mapping[str, Json]:
+        return self._made()
+
+    def __getitem__(self, key: str) -> Json:
+        return self._document[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document)
+
+    def __len__(self) -> int:
+        return len(self._document)
 
 
 @dataclass(frozen=True)

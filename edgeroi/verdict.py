@@ -620,8 +620,10 @@ def flips_if(decision: Decision) -> str | None:
 
 def _volume_flip(books: Books) -> tuple[str, ...]:
     """The volume at which servers of one's own turn from a loss into a gain, or back."""
+    if books.candidate.servers is None:
+        return ()
     turn, likely = books.break_even["requests_month"], books.stakes.traffic.requests.likely
-    if books.candidate.servers is None or turn is None:
+    if turn is None:
         return ()
     return (f"requests {'<' if turn < likely else '>'} {turn / 1e6:,.3g} M a month",)
 

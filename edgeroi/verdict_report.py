@@ -22,6 +22,7 @@ from edgeroi.prospect_report import NO_PROSPECT, driver_documents, prospect_docu
 from edgeroi.report import (
     Cell,
     Column,
+    Deferred,
     Json,
     Node,
     Report,
@@ -129,7 +130,7 @@ def verdict_report(verdicts: Verdicts) -> Report:
             sections.append(_findings_table(scenario))
     if verdicts.gate:
         sections.append(_gate_line(verdicts))
-    return Report(verdicts.command, verdict_document(verdicts), tuple(sections), _notes(verdicts))
+    return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
 
 
 def _warnings(scenario: JudgedScenario) -> tuple[str, ...]:

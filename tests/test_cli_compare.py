@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from edgeroi.cli.main import app
 from edgeroi.cli.schema import schema_text
+from edgeroi.economics import Books
 from edgeroi.errors import EdgeroiError
 from edgeroi.linting import lint_files
 
@@ -138,6 +139,23 @@ def test_the_document_holds_what_the_table_shows() -> None:
         assert workload["flips_if"] in printed
         assert f"{workload['judged']['saved_ms']['p50']:,.0f} of " in printed
         assert workload["judged"]["saved_ms"]["basis"] == "measured"
+
+
+def test_a_table_looks_for_no_number_that_it_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The volume at which it would turn takes hundreds of worlds, and stands in the document only."""
+    looked: list[str] = []
+
+    def look(self: Books) -> float:
+        looked.append(self.candidate.name)
+        return 4321.0
+
+    monkeypatch.setattr(Books, "_break_even_requests", look)
+    shown = CliRunner().invoke(app, ["compare", str(ROOT / "scenarios/gate/justified.yaml")])
+    assert (shown.exit_code, looked) == (0, [])
+    told = CliRunner().invoke(app, ["compare", str(ROOT / "scenarios/gate/justified.yaml"), "--format", "json"])
+    (workload,) = json.loads(told.stdout)["scenarios"][0]["workloads"]
+    assert workload["break_even"]["requests_month"] == 4321.0
+    assert looked == [workload["best"]]
 
 
 def test_files_are_accounted_for_in_the_document() -> None:

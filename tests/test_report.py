@@ -6,7 +6,25 @@ import dataclasses
 
 import pytest
 
-from edgeroi.report import SCHEMA_VERSION, Cell, Column, Report, Row, Table, Text, count, envelope, mark, ms, ratio, text, usd, usd_signed
+from edgeroi.report import (
+    SCHEMA_VERSION,
+    Cell,
+    Column,
+    Deferred,
+    Json,
+    Report,
+    Row,
+    Table,
+    Text,
+    count,
+    envelope,
+    mark,
+    ms,
+    ratio,
+    text,
+    usd,
+    usd_signed,
+)
 
 COLUMNS = (Column("a", "A"), Column("b", "B", "ms", rank=2), Column("c", "C", "ms", rank=1), Column("d", "D", "ms", in_words=True))
 
@@ -54,3 +72,18 @@ def test_every_document_has_the_same_first_keys() -> None:
 def test_a_report_finds_its_tables() -> None:
     one = table()
     assert Report("x", {}, (Text(("hello",)), one)).tables == (one,)
+
+
+def test_a_deferred_document_is_made_when_it_is_asked_for_and_once() -> None:
+    made: list[str] = []
+
+    def document() -> dict[str, Json]:
+        made.append("made")
+        return {"a": 1, "b": [2]}
+
+    report = Report("x", Deferred(document), (Text(("hello",)),))
+    assert report.tables == ()
+    assert not made
+    assert dict(report.document) == {"a": 1, "b": [2]}
+    assert len(report.document) == 2
+    assert made == ["made"]
