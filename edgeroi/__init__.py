@@ -13,9 +13,11 @@ A line of this map imports only lines below it; the core knows no file, network,
             lint · probefile · selftest                 what is odd in a scenario · probe files read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
+            doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
             dialects/                                   wire formats of inference endpoints
             yamltree · clock · loopback                 YAML as a tree that knows its lines · which day it is · a server that keeps time
+            executor                                    policies run for real, over calls of any kind
     CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
@@ -29,6 +31,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             assembly                                    policies put together, each part as it serves its own requests
             tuning                                      the best setting of a policy, with its curve
             economics                                   premium, value, net, their prospect, break-evens
+            prediction                                  what a policy should take, by its parts as a probe measured them
             hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
             probe_plan                                  what a probe is to do

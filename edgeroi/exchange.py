@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 Connection = Literal["new", "reused"]
-RowValue = None | bool | int | float | str | list[float]
+RowValue = None | bool | int | float | str | list[float] | list[str]
 
 #: What a row is kept to: a hundredth of a microsecond would only be noise.
 _DECIMALS = 4
@@ -56,7 +56,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and what became of it. ``error``: ``None`` for an answer, else what kind of failure; a failure has a duration too."""
+    """A request and what became of it. ``error``: ``None`` for an answer, else what kind of failure; a failure has a duration too.
+
+    Of a request to a policy: ``answered_by``, the part whose answer it is (or whose failure, where nobody answered), and of every call
+    that was begun, ``calls`` by part, ``given_up`` those that were cancelled, ``unpaid`` those stated to be free.
+    """
 
     target: str
     intended_ns: int
@@ -75,6 +79,10 @@ class Exchange:
     warm: bool = False
     body: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    answered_by: str | None = None
+    calls: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    unpaid: tuple[str, ...] = ()
 
     @property
     def lateness_ms(self) -> float:
@@ -154,6 +162,9 @@ def row(exchange: Exchange, start: datetime, run: str) -> dict[str, RowValue]:
         "bytes_out": exchange.bytes_out,
         "bytes_in": exchange.bytes_in,
         "body": exchange.body,
+        "answered_by": exchange.answered_by,
+        "calls": list(exchange.calls) or None,
+        "given_up": list(exchange.given_up) or None,
     }
     said = {**canonical, **own}
     return {key: round(value, _DECIMALS) if isinstance(value, float) else value for key, value in said.items() if value is not None}

@@ -42,6 +42,17 @@ def kind_of(policy: Policy) -> str:
     return type(policy).__name__.lower()
 
 
+def raced(
+    policy: Fallback | Hedge, first: Answers, then: Answers, after: float | None, watch: Measure, together: float, pairs: Pairs | None
+) -> Answers:
+    """A fallback or a hedge as it is stated, over its two parts."""
+    free = policy.abandoned_free
+    if isinstance(policy, Fallback):
+        return fallback(first, then, after, watch=watch, on=policy.on, correlation=together, abandoned_free=free, pairs=pairs)
+    assert after is not None
+    return hedge(first, then, after, watch=watch, correlation=together, abandoned_free=free, pairs=pairs)
+
+
 class _Known:
     """Results by what a world says of some drivers: the last 64, since a search asks for the same ones again and again."""
 
@@ -196,7 +207,7 @@ class Plan:
             first, then = parts
             watch: Measure = policy.watch or ("e2e" if first.e2e is not None else "ttft")
             after = policy.after.at(world) if policy.after else None
-            found = self._raced(policy, first, then, after, watch, together)
+            found = raced(policy, first, then, after, watch, together, self.pairs)
         return found if self.pairs else replace(found, basis="assumed")  # how the two go together is nobody's measurement
 
     def _shares(self, world: World) -> tuple[float, ...]:
@@ -216,15 +227,6 @@ class Plan:
                 yield from part.serves._there(world)
             elif share:
                 yield part.serves.name
-
-    def _raced(
-        self, policy: Fallback | Hedge, first: Answers, then: Answers, after: float | None, watch: Measure, together: float
-    ) -> Answers:
-        free, pairs = policy.abandoned_free, self.pairs
-        if isinstance(policy, Fallback):
-            return fallback(first, then, after, watch=watch, on=policy.on, correlation=together, abandoned_free=free, pairs=pairs)
-        assert after is not None
-        return hedge(first, then, after, watch=watch, correlation=together, abandoned_free=free, pairs=pairs)
 
     @property
     def judge(self) -> str | None:

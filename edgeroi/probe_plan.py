@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from edgeroi.errors import Place
 from edgeroi.schedule import Arrivals
-from edgeroi.spec import Placement, PriceRef
+from edgeroi.spec import Fallback, Hedge, Placement, PriceRef, Split
 
 #: Two requests a second annoy nobody, and 400 answers are enough for a p99 with its interval (368 are needed).
 POLITE_RATE, ENOUGH_REQUESTS, WARM_UP = 2.0, 400, 5
@@ -19,9 +19,13 @@ MOST_IN_FLIGHT = 256
 Connections = Literal["reuse", "new"]
 
 
+#: What a probe can run: a route would have to know requests, a cascade to judge answers.
+ProbedPolicy = Fallback | Hedge | Split
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint to measure. ``headers`` hold secrets and are left out of what is printed of a target.
+    """An endpoint to measure, or a ``policy`` over others of the file. ``headers`` hold secrets and are left out of what is printed.
 
     ``extra``: keys every payload gets (``max_tokens``); ``text_as``: the key under which a payload of text alone is put, ``None``: the
     dialect's own.
@@ -39,6 +43,7 @@ class Target:
     extra: Mapping[str, Any] = field(default_factory=dict)
     text_as: str | None = None
     authority: str | None = None
+    policy: ProbedPolicy | None = None
     place: Place | None = None
 
     @property
@@ -70,6 +75,21 @@ class ProbePlan:
     max_in_flight: int | None = None
     keep_bodies: bool = False
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def endpoints(self) -> tuple[Target, ...]:
+        """The targets that are no policy."""
+        return tuple(target for target in self.targets if target.policy is None)
+
+    @property
+    def policies(self) -> Mapping[str, ProbedPolicy]:
+        """The policies by the names of their targets."""
+        return {target.name: target.policy for target in self.targets if target.policy is not None}
+
+    def asked_by(self, name: str) -> tuple[str, ...]:
+        """The endpoints a request to a target may be sent to: itself, or the parts of a policy down to the last, as often as they come."""
+        policy = self.policies.get(name)
+        return (name,) if policy is None else tuple(leaf for part in policy.parts for leaf in self.asked_by(part))
 
     @property
     def in_flight(self) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgeroi.exchange import Exchange
 from edgeroi.histogram import nearest_rank
+from edgeroi.hybrid import kind_of
 from edgeroi.pairs import Difference
+from edgeroi.prediction import Prediction
 from edgeroi.probe_plan import ProbePlan, Target
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, text
 from edgeroi.stats import order_statistic_ranks
@@ -47,6 +49,41 @@ class TargetRun:
 
 
 @dataclass(frozen=True)
+class PolicyRun:
+    """A policy as it ran, beside what its parts make expect. ``usd``: one call of each endpoint at its mean tokens, where priced."""
+
+    run: TargetRun
+    prediction: Prediction | None
+    usd: Mapping[str, float | None]
+
+    @property
+    def calls(self) -> Mapping[str, float]:
+        """How many calls of each endpoint a request paid for."""
+        return self._per_request(lambda exchange: [*exchange.calls], lambda exchange: exchange.unpaid)
+
+    @property
+    def given_up(self) -> Mapping[str, float]:
+        """How many calls of each endpoint a request gave up."""
+        return self._per_request(lambda exchange: exchange.given_up, lambda _: ())
+
+    @property
+    def answered(self) -> Mapping[str, float]:
+        """The share of requests each endpoint answered."""
+        return self._per_request(lambda e: (e.answered_by,) if e.answered_by and e.error is None else (), lambda _: ())
+
+    def _per_request(self, of: Callable[[Exchange], Sequence[str]], less: Callable[[Exchange], Sequence[str]]) -> Mapping[str, float]:
+        steady = self.run.steady
+        totals = {name: sum(of(e).count(name) - less(e).count(name) for e in steady) for name in self.usd}
+        return {name: total / len(steady) for name, total in totals.items()} if steady else {}
+
+    def usd_1k(self, calls: Mapping[str, float]) -> float | None:
+        """What 1,000 requests cost that pay for so many calls; ``None`` where an endpoint that is called has no price."""
+        each = [(number, self.usd[name]) for name, number in calls.items() if number]
+        known = [number * usd for number, usd in each if usd is not None]
+        return 1e3 * sum(known) if each and len(known) == len(each) else None
+
+
+@dataclass(frozen=True)
 class ProbeRun:
     """A run: its targets, differences by measure, why it is not to be trusted, and what the probe itself adds."""
 
@@ -58,6 +95,7 @@ class ProbeRun:
     log: str
     seed: int
     interrupted: bool = False
+    policies: tuple[PolicyRun, ...] = ()
 
     @property
     def trusted(self) -> bool:
@@ -87,7 +125,7 @@ def summary(values: Sequence[float]) -> dict[str, Json] | None:
 
 def probe_report(run: ProbeRun, profiled: Report, version: str) -> Report:
     """The report: ``profiled`` is what ``profile`` says of the log that the run wrote."""
-    sections = (*profiled.sections, _conduct(run), *_differences(run), _verdict(run))
+    sections = (*profiled.sections, _conduct(run), *_policies(run), *_differences(run), _verdict(run))
     files = profiled.document.get("files", ())
     document: dict[str, Json] = {
         **envelope("probe", version, files=files if isinstance(files, Sequence) else (), notes=profiled.notes, seed=run.seed),
@@ -96,6 +134,7 @@ def probe_report(run: ProbeRun, profiled: Report, version: str) -> Report:
         "arrivals": run.plan.arrivals,
         "connections": run.plan.connections,
         "targets": [_target_document(each) for each in run.targets],
+        "policies": [_policy_document(each) for each in run.policies],
         "pairs": _pairs_document(run.differences),
         "trusted": run.trusted,
         "reasons": list(run.reasons),
@@ -183,6 +222,40 @@ def _pair_document(measure: str, told: Difference) -> dict[str, Json]:
     return {"one": told.one, "two": told.two, "measure": measure, "n": told.n, "difference_ms": difference}
 
 
+def _policy_document(each: PolicyRun) -> dict[str, Json]:
+    """What was expected of a policy beside what was measured; ``predicted`` is null where a part never answered."""
+    steady, told = each.run.steady, each.prediction
+    assert each.run.target.policy is not None
+    return {
+        "name": each.run.target.name,
+        "kind": kind_of(each.run.target.policy),
+        "parts": list(each.run.target.policy.parts),
+        "predicted": None if told is None else _predicted_document(each, told),
+        "measured": {
+            "requests": len(steady),
+            "latency_ms": summary([exchange.latency_ms for exchange in each.run.successes]),
+            "failure_ratio": 1 - len(each.run.successes) / len(steady) if steady else None,
+            "calls": dict(each.calls),
+            "given_up": dict(each.given_up),
+            "answered": dict(each.answered),
+            "usd_per_1k": each.usd_1k(each.calls),
+        },
+    }
+
+
+def _predicted_document(each: PolicyRun, told: Prediction) -> dict[str, Json]:
+    latency = told.latency
+    return {
+        "latency_ms": None
+        if latency is None
+        else {**{name: latency.quantile(p) for name, p in _QUANTILES.items()}, "mean": latency.mean_ms},
+        "failure_ratio": told.failure_ratio,
+        "calls": dict(told.calls),
+        "answered": dict(told.answered),
+        "usd_per_1k": each.usd_1k(told.calls),
+    }
+
+
 # ---- for people
 
 
@@ -232,6 +305,48 @@ def _held_back(run: TargetRun) -> str:
     unable = [name for name, least in _NEEDED.items() if len(run.successes) < least]
     parts += [f"{len(run.successes):,} answers are too few for an interval of {', '.join(unable)}"] if unable else []
     return " · ".join(parts)
+
+
+def _policies(run: ProbeRun) -> tuple[Table, ...]:
+    """Each policy twice: as its parts make expect, and as it ran."""
+    if not run.policies:
+        return ()
+    columns = (
+        Column("policy", "policy"),
+        Column("which", ""),
+        Column("p50_ms", "p50", "ms"),
+        Column("p95_ms", "p95", "ms"),
+        Column("p99_ms", "p99", "ms"),
+        Column("failed", "failed", "ratio"),
+        Column("calls", "calls paid a request"),
+        Column("answered", "answered by", rank=1),
+        Column("usd_1k", "USD per 1,000", "usd", rank=1),
+    )
+    caption = ("predicted: the algebra of policies on the parts as measured in this run; measured: the policy as it ran beside them",)
+    rows = tuple(row for each in run.policies for row in (_predicted_row(each), _measured_row(each)))
+    return (Table(columns, rows, title="Policies, predicted and measured", caption=caption, name="policies"),)
+
+
+def _predicted_row(each: PolicyRun) -> Row:
+    told, name = each.prediction, text(each.run.target.name)
+    if told is None:
+        return Row((name, text("predicted"), *(ms(None),) * 3, *(text(None),) * 4), "a part never answered: nothing to predict from")
+    quantiles = (ms(None if told.latency is None else told.latency.quantile(p)) for p in (0.5, 0.95, 0.99))
+    usd = Cell(each.usd_1k(told.calls), "usd")
+    rest = (Cell(told.failure_ratio, "ratio"), text(_by_part(told.calls, "{:.3f}")), text(_by_part(told.answered, "{:.1%}")), usd)
+    return Row((name, text("predicted"), *quantiles, *rest))
+
+
+def _measured_row(each: PolicyRun) -> Row:
+    good, steady = [exchange.latency_ms for exchange in each.run.successes], each.run.steady
+    quantiles = (ms(quantile_of(good, p), estimable=len(good) >= _NEEDED[name]) for name, p in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)))
+    failed = Cell(1 - len(good) / len(steady) if steady else None, "ratio")
+    rest = (failed, text(_by_part(each.calls, "{:.3f}")), text(_by_part(each.answered, "{:.1%}")), Cell(each.usd_1k(each.calls), "usd"))
+    return Row((text(""), text("measured"), *quantiles, *rest))
+
+
+def _by_part(told: Mapping[str, float], form: str) -> str | None:
+    return ", ".join(f"{name} {form.format(value)}" for name, value in told.items()) or None
 
 
 def _differences(run: ProbeRun) -> tuple[Text, ...]:

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from edgeroi.dialects.dialect import dialects
 from edgeroi.errors import EdgeroiError, Place
 from edgeroi.probe_plan import ENOUGH_REQUESTS, POLITE_RATE, TIMEOUT_MS, WARM_UP, ProbePlan, Target
+from edgeroi.scenario.policies import POLICIES, check_references, policy_option
 from edgeroi.scenario.section import Findings, Section, check_version, flag_of, scalar_of, stated_or, table_of, text_of
-from edgeroi.spec import PLACEMENTS, PriceRef
+from edgeroi.spec import PLACEMENTS, Cascade, OptionSpec, PriceRef, Route, Split
 from edgeroi.units import COUNT, LATENCY, TOKENS, Measure
 from edgeroi.yamltree import Listing, Node, Scalar, Table, read_tree
 
@@ -67,6 +68,7 @@ class _Reader:
     def __init__(self, top: Section, folder: Path, environ: Mapping[str, str]) -> None:
         self.top, self.folder, self.environ = top, folder, environ
         self.secrets: set[str] = set()
+        self.policies: dict[str, OptionSpec] = {}
 
     def plan(self, path: Path) -> ProbePlan:
         """All of the file."""
@@ -75,6 +77,7 @@ class _Reader:
         targets = [target for name, inner in top.sections("targets", needed=True) if (target := self._target(name, inner))]
         if top.has("targets") and not targets and not top.findings.errors:
             top.refuse("targets", "no target", "name one below `targets`")
+        check_references(self.policies, top, "targets")
         payloads = top.read(
             "payloads",
             self._payloads,
@@ -103,6 +106,31 @@ class _Reader:
         return plan
 
     def _target(self, name: str, inner: Section) -> Target | None:
+        kinds = [kind for kind in POLICIES if inner.has(kind)]
+        return self._policy(name, inner, kinds) if kinds else self._endpoint(name, inner)
+
+    def _policy(self, name: str, inner: Section, kinds: list[str]) -> Target | None:
+        """A target that is a policy over others, stated as in a scenario; one that a probe can run."""
+        option = policy_option(inner, name, kinds)
+        if option is None or option.policy is None:
+            return None
+        policy = option.policy
+        if isinstance(policy, Route | Cascade):
+            inner.refuse(kinds[0], f"a probe runs no {kinds[0]}", "it runs fallback, hedge and split; probe the parts")
+            return None
+        self.policies[name] = option
+        if not isinstance(policy, Split):
+            if policy.watch == "ttft":
+                inner.refuse(kinds[0], "a probe's policy watches the whole answer", "drop `watch`, or write `watch: e2e`")
+            if policy.after is not None and not policy.after.is_point:
+                inner.refuse(kinds[0], "`after` is a range, and a probe needs one time", "write `after: 500 ms`")
+        elif not all(share.is_point for _, share in policy.shares):
+            inner.refuse(kinds[0], "a share is a range, and a probe needs one number", "write shares like `80%`")
+        if option.assume:
+            inner.refuse("assume", "a probe assumes nothing", "drop it")
+        return Target(name=name, url="", dialect="", policy=policy, place=inner.table.place)
+
+    def _endpoint(self, name: str, inner: Section) -> Target | None:
         price = inner.text("price")
         if price is not None and "/" not in price:
             inner.refuse("price", f"{price!r} is no reference", "write provider/model")

@@ -16,15 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from random import Random
 from time import perf_counter_ns, sleep
-from typing import Any
 
-from edgeroi.dialects.dialect import Asked, Dialect, dialect
-from edgeroi.errors import EdgeroiError
+from edgeroi.doors import door_of
 from edgeroi.exchange import Exchange, Stamps
-from edgeroi.probe_plan import ProbePlan, Target
+from edgeroi.probe_plan import ProbePlan
 from edgeroi.schedule import Send
-from edgeroi.wire import Endpoint, Wire
 
 #: Before the first request: threads are started by then.
 RUN_UP = timedelta(milliseconds=50)
@@ -85,7 +83,7 @@ class _Budget:
 class Prober:
     """One run over a plan's targets. ``each_usd``: the most one request to each target can cost, needed where ``max_usd`` is given.
 
-    A run's clock is at 0 ``RUN_UP`` after ``run`` was called.
+    ``seed``: of what a split draws. A run's clock is at 0 ``RUN_UP`` after ``run`` was called.
     """
 
     def __init__(
@@ -94,19 +92,19 @@ class Prober:
         *,
         max_usd: Decimal | None = None,
         each_usd: Sequence[Decimal] = (),
-        wires: Sequence[Wire] | None = None,
+        seed: int = 1,
     ) -> None:
-        self.plan = plan
-        self._wires = tuple(wires or (Wire(endpoint_of(target, plan)) for target in plan.targets))
-        self._dialects: tuple[Dialect, ...] = tuple(dialect(target.dialect) for target in plan.targets)
-        self._asked = tuple(tuple(asked_of(target, payload) for payload in plan.payloads) for target in plan.targets)
+        self.plan, self._seed = plan, seed
+        self._numbers = numbers = {target.name: number for number, target in enumerate(plan.targets)}
+        self._leaves = tuple(tuple(numbers[leaf] for leaf in dict.fromkeys(plan.asked_by(name))) for name in numbers)
+        self._doors = tuple(door_of(target, plan) for target in plan.targets)
         self._budget = _Budget(max_usd, each_usd)
         self._stop = threading.Event()
         self._ended: queue.SimpleQueue[Exchange | BaseException | None] = queue.SimpleQueue()
 
     def run(self, sends: Sequence[Send], heard: Heard) -> Conduct:
         """Send all of it; ``heard`` is told each exchange as it ends. Ctrl-C ends the run early and is told in the result."""
-        line = _Line(sends, self._stop)
+        line = _Line(sends, self._stop, self._leaves)
         interrupted = False
         threads = [threading.Thread(target=self._work, args=(line,), daemon=True) for _ in range(min(self.plan.in_flight, len(sends)))]
         with _undisturbed():
@@ -119,8 +117,8 @@ class Prober:
                 interrupted = True
                 self._stop.set()
                 self._listen_on(threads, heard)
-        for wire in self._wires:
-            wire.close()
+        for door in self._doors:
+            door.close()
         return self._conduct(line, sends, interrupted)
 
     def _conduct(self, line: _Line, sends: Sequence[Send], interrupted: bool) -> Conduct:
@@ -174,13 +172,12 @@ class Prober:
 
     def _exchange(self, send: Send, line: _Line) -> Exchange:
         target = self.plan.targets[send.target]
-        intended = line.start_ns + send.at_ns
         labels = {"workload": self.plan.workload, **target.labels}
-        base = Exchange(target.name, intended, Stamps(), block=send.block, warm=send.phase == "warm", labels=labels)
-        listener = self._dialects[send.target].listen(target.stream)
-        exchange = self._wires[send.target].exchange(self._asked[send.target][send.payload], listener, base)
-        if exchange.retry_after_s is not None:
-            line.pause(send.target, exchange.retry_after_s)
+        base = Exchange(target.name, line.start_ns + send.at_ns, Stamps(), block=send.block, warm=send.phase == "warm", labels=labels)
+        draw = Random(f"{self._seed} {send.block} {send.target}").random
+        exchange, pauses = self._doors[send.target].exchange(send.payload, base, draw)
+        for name, seconds in pauses.items():
+            line.pause(self._numbers[name], seconds)
         return on_run_clock(exchange, line.start_ns)
 
 
@@ -204,10 +201,10 @@ def on_run_clock(exchange: Exchange, start_ns: int) -> Exchange:
 
 
 class _Line:
-    """The schedule as the threads share it: each takes the next request and waits for its time."""
+    """The schedule as the threads share it: each takes the next request and waits for its time. ``leaves``: whom each target asks."""
 
-    def __init__(self, sends: Sequence[Send], stop: threading.Event) -> None:
-        self._sends, self._stop = iter(sends), stop
+    def __init__(self, sends: Sequence[Send], stop: threading.Event, leaves: Sequence[Sequence[int]]) -> None:
+        self._sends, self._stop, self._leaves = iter(sends), stop, leaves
         self._lock = threading.Lock()
         self._until: dict[int, int] = {}
         self.start_ns = 0
@@ -227,7 +224,7 @@ class _Line:
                 self.capped += perf_counter_ns() > self.start_ns + send.at_ns
             if not self._waited_for(self.start_ns + send.at_ns):
                 return
-            if self._until.get(send.target, 0) > perf_counter_ns():
+            if max(self._until.get(leaf, 0) for leaf in self._leaves[send.target]) > perf_counter_ns():
                 self.count(self.paused, send)
             else:
                 yield send
@@ -276,20 +273,3 @@ def _undisturbed() -> Iterator[None]:
         if collecting:
             gc.enable()
         gc.unfreeze()
-
-
-def endpoint_of(target: Target, plan: ProbePlan) -> Endpoint:
-    """Where a target's requests go."""
-    fresh = plan.connections == "new"
-    return Endpoint(target.url, target.headers, plan.timeout_ms / 1e3, target.authority, fresh, plan.keep_bodies)
-
-
-def asked_of(target: Target, payload: str | Mapping[str, Any]) -> Asked:
-    """A payload as this target is asked it; raises ``EdgeroiError`` at the target's place."""
-    spoken = dialect(target.dialect)
-    try:
-        whole = spoken.of_text(payload, target.text_as) if isinstance(payload, str) else dict(payload)
-        return spoken.ask({**whole, **target.extra}, target.model, target.stream)
-    except EdgeroiError as error:
-        error.place = error.place or target.place
-        raise

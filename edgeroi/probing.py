@@ -13,17 +13,23 @@ from typing import Any
 import numpy as np
 
 from edgeroi import __version__
+from edgeroi.cost import Load, cost_lines, total
+from edgeroi.doors import asked_of, endpoint_of
 from edgeroi.errors import EdgeroiError
 from edgeroi.exchange import Exchange
+from edgeroi.hybrid import kind_of
 from edgeroi.option import EDGE
 from edgeroi.pairs import Difference, by_block, difference
+from edgeroi.prediction import predicted
+from edgeroi.prices import Price
 from edgeroi.probe_plan import ProbePlan, Target
-from edgeroi.probe_report import ProbeRun, TargetRun, added_document
-from edgeroi.prober import RUN_UP, Conduct, Prober, asked_of
+from edgeroi.probe_report import PolicyRun, ProbeRun, TargetRun, added_document
+from edgeroi.prober import RUN_UP, Conduct, Prober
 from edgeroi.recording import Recording
 from edgeroi.report import Report
 from edgeroi.schedule import Send, block_times, interleaved
 from edgeroi.selftest import self_test
+from edgeroi.spec import PriceRef
 from edgeroi.trust import SelfTest, rates_of, reasons_of
 
 #: The self-test before a run: half a second of it.
@@ -50,12 +56,12 @@ def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed:
     """Probe, and write the log as it goes. Ctrl-C ends the run early; what was measured is in the log and in the result."""
     rng = np.random.default_rng(seed)
     sends = _sends(plan, limits, rng)
-    each_usd = tuple(_most_usd(target, plan) for target in plan.targets) if limits.usd is not None else ()
+    each_usd = tuple(_most_asked(target, plan) for target in plan.targets) if limits.usd is not None else ()
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     with Recording(log, run, append=append, secrets=plan.secrets) as recording:
         say(f"self-test: {_SELFTEST_REQUESTS} requests to a server on loopback")
         added = self_test(_SELFTEST_REQUESTS, _SELFTEST_RATE, seed)
-        prober = Prober(plan, max_usd=limits.usd, each_usd=each_usd)
+        prober = Prober(plan, max_usd=limits.usd, each_usd=each_usd, seed=seed)
         recording.run_record(**_described(plan, added, sends, seed))
         say(f"{len(sends):,} requests to {', '.join(target.name for target in plan.targets)} over {sends[-1].at_ns / 1e9:,.0f} s")
         exchanges: list[Exchange] = []
@@ -85,8 +91,6 @@ def _sends(plan: ProbePlan, limits: Limits, rng: np.random.Generator) -> tuple[S
 
 def _described(plan: ProbePlan, added: SelfTest, sends: Sequence[Send], seed: int) -> dict[str, Any]:
     """What the first line of the log says: who measured, from where, how, and how well. No URL's path, no header."""
-    from edgeroi.prober import endpoint_of
-
     return {
         "edgeroi_version": __version__,
         "name": plan.name,
@@ -109,8 +113,9 @@ def _described(plan: ProbePlan, added: SelfTest, sends: Sequence[Send], seed: in
                 "model": t.model,
                 "stream": t.stream,
             }
-            for t in plan.targets
+            for t in plan.endpoints
         ],
+        "policies": [{"name": name, "kind": kind_of(policy), "parts": policy.parts} for name, policy in plan.policies.items()],
         "selftest": added_document(added),
     }
 
@@ -132,17 +137,42 @@ def _found(
         reasons.append(f"{capped}: raise it, or lower the rate")
     if conduct.interrupted:
         reasons.append(f"interrupted after {len(exchanges):,} of {len(sends):,} requests")
-    return ProbeRun(plan, tuple(runs), _differences(plan, exchanges), tuple(reasons), added, log, seed, conduct.interrupted)
+    differences, policies = _differences(plan, exchanges), _policies(plan, runs)
+    return ProbeRun(plan, tuple(runs), differences, tuple(reasons), added, log, seed, conduct.interrupted, policies)
+
+
+def _policies(plan: ProbePlan, runs: Sequence[TargetRun]) -> tuple[PolicyRun, ...]:
+    """Every policy beside what its parts of the same run make expect."""
+    steady = {each.target.name: each.steady for each in runs}
+    targets = {target.name: target for target in plan.targets}
+    return tuple(
+        PolicyRun(
+            each,
+            predicted(each.target.name, plan, steady),
+            {leaf: _mean_usd(targets[leaf], steady[leaf]) for leaf in dict.fromkeys(plan.asked_by(each.target.name))},
+        )
+        for each in runs
+        if each.target.policy is not None
+    )
+
+
+def _mean_usd(target: Target, exchanges: Sequence[Exchange]) -> float | None:
+    """What one call costs at the mean tokens of the answers; ``None`` where it has no price or the answers tell no tokens."""
+    told = [e.answer for e in exchanges if e.error is None and e.answer.input_tokens is not None]
+    if target.price is None or not told:
+        return None
+    asked, given = (Decimal(sum(getattr(answer, name) or 0 for answer in told)) / len(told) for name in ("input_tokens", "output_tokens"))
+    return float(_usd_of(_price_of(target.price), Load(Decimal(1), asked, given)))
 
 
 def _differences(plan: ProbePlan, exchanges: Sequence[Exchange]) -> tuple[tuple[str, Difference], ...]:
-    """Each target at the edge less the first that is not, by end-to-end latency and by time to first token."""
-    others = [target for target in plan.targets if target.placement not in EDGE]
-    edges = [target for target in plan.targets if target.placement in EDGE]
+    """Each target at the edge, and each policy, less the first that is not at the edge: end to end, and to the first token."""
+    others = [target for target in plan.endpoints if target.placement not in EDGE]
+    edges = [target for target in plan.endpoints if target.placement in EDGE]
     if not others:
         return ()
     baseline, told = others[0].name, []
-    for target in edges or others[1:]:
+    for target in (*(edges or others[1:]), *(target for target in plan.targets if target.policy is not None)):
         for measure in ("latency_ms", "ttft_ms"):
             found = difference(by_block(exchanges, target.name, measure), by_block(exchanges, baseline, measure), (target.name, baseline))
             if found is not None:
@@ -159,17 +189,20 @@ def profiled(log: Path) -> Report:
     return profile_report(read_logs([log], reading(by=("workload", "placement", "variant"))), version=__version__, saving_ms=50.0)
 
 
+def _most_asked(target: Target, plan: ProbePlan) -> Decimal:
+    """The most that one request to an endpoint can cost, or to a policy that asks every part it has."""
+    targets = {each.name: each for each in plan.targets}
+    return sum((_most_usd(targets[leaf], plan) for leaf in plan.asked_by(target.name)), Decimal(0))
+
+
 def _most_usd(target: Target, plan: ProbePlan) -> Decimal:
     """The most that one request to a target can cost; raises ``EdgeroiError`` where nothing bounds it."""
-    from edgeroi.clock import today
-    from edgeroi.cost import Load, cost_lines, total
     from edgeroi.dialects.dialect import dialect
-    from edgeroi.judging import book_of
 
     key = f"targets.{target.name}"
     if target.price is None:
         raise EdgeroiError("--max-spend needs a price", place=target.place, key=key, fix="write price: provider/model")
-    price = book_of(target.price.ref).find(target.price.ref, today(), target.price.context, place=target.price.place)
+    price = _price_of(target.price)
     most = Decimal(0)
     for payload in plan.payloads:
         asked = asked_of(target, payload)
@@ -180,5 +213,17 @@ def _most_usd(target: Target, plan: ProbePlan) -> Decimal:
                 "--max-spend needs a limit of output tokens", place=target.place, key=key, fix="write with: {max_tokens: 256}"
             )
         load = Load(Decimal(1), Decimal(len(asked.body) // _CHARACTERS_PER_TOKEN), Decimal(output))
-        most = max(most, total(line for line in cost_lines(price, load) if line.kind not in _NOT_PER_REQUEST))
+        most = max(most, _usd_of(price, load))
     return most
+
+
+def _price_of(reference: PriceRef) -> Price:
+    from edgeroi.clock import today
+    from edgeroi.judging import book_of
+
+    return book_of(reference.ref).find(reference.ref, today(), reference.context, place=reference.place)
+
+
+def _usd_of(price: Price, load: Load) -> Decimal:
+    """What the requests themselves cost: no fee, and no allowance that may be used up."""
+    return total(line for line in cost_lines(price, load) if line.kind not in _NOT_PER_REQUEST)

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
@@ -23,6 +24,7 @@ from edgeroi import __version__
 from edgeroi.dialects.dialect import Asked, Listener
 from edgeroi.errors import EdgeroiError
 from edgeroi.exchange import Answer, Connection, Exchange, Stamps
+from edgeroi.executor import Cancel
 
 USER_AGENT = f"edgeroi/{__version__} (latency probe)"
 #: A new connection that is idle longer than this is not used again: most servers close theirs after five seconds or more.
@@ -61,6 +63,10 @@ class Endpoint:
 
 class DeadlinePassed(Exception):
     """The exchange took longer than it may."""
+
+
+class GivenUp(Exception):
+    """Nobody wants the answer any more."""
 
 
 class TimedStream(httpcore.NetworkStream):
@@ -135,6 +141,7 @@ class TimedBackend(httpcore.NetworkBackend):
                 failed = error
                 continue
             visit.stamps.connect = visit.clock() - looked_up
+            visit.socket = stream.get_extra_info("socket")
             return TimedStream(stream, visit)
         raise failed or NameNotFound(f"{host} has no address")
 
@@ -152,14 +159,39 @@ class Visit:
     deadline_ns: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    socket: socket.socket | None = None
+    given_up: bool = False
+    open: bool = False
+    guard: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, begun_ns: int, deadline_ns: int) -> Stamps:
         """Forget the exchange before, and start the next; gives its stamps."""
         self.stamps, self.deadline_ns, self.bytes_in, self.bytes_out = Stamps(begun=begun_ns), deadline_ns, 0, 0
+        self.given_up, self.open = False, True
         return self.stamps
 
+    def end(self) -> None:
+        """The exchange is over: giving it up has no effect from here on, whoever has the connection next."""
+        with self.guard:
+            self.open = False
+
+    def give_up(self, stamps: Stamps) -> None:
+        """Hang up in the middle of the exchange of these stamps, whatever thread waits for it; nothing where it is over.
+
+        Closing a socket does not wake a thread that reads from it; shutting it down does.
+        """
+        with self.guard:
+            if not self.open or self.stamps is not stamps:
+                return
+            self.given_up = True
+            if self.socket is not None:
+                with suppress(OSError):
+                    socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # of TLS too: its own would take the cipher from a reader
+
     def left(self) -> float:
-        """Seconds to the deadline; raises ``DeadlinePassed`` when it is over."""
+        """Seconds to the deadline; raises ``DeadlinePassed`` when it is over, ``GivenUp`` where nobody waits any more."""
+        if self.given_up:
+            raise GivenUp
         left = (self.deadline_ns - self.clock()) / 1e9
         if left <= 0:
             raise DeadlinePassed
@@ -190,10 +222,11 @@ class Wire:
         for connection, _ in idle:
             connection.close()
 
-    def exchange(self, asked: Asked, listener: Listener, base: Exchange) -> Exchange:
+    def exchange(self, asked: Asked, listener: Listener, base: Exchange, cancel: Cancel | None = None) -> Exchange:
         """Send a request and hear its answer to the end. Never raises for what the network or the server does.
 
-        ``base``: target, intended time, block and labels of the result; its intended time is on this wire's clock.
+        ``base``: target, intended time, block and labels of the result; its intended time is on this wire's clock. ``cancel``: hangs up
+        when it is set, and the result is the failure ``given_up``.
         """
         from dataclasses import replace
 
@@ -201,7 +234,12 @@ class Wire:
         connection, visit, kind = self._taken()
         stamps = visit.begin(begun, begun + int(self.endpoint.timeout_s * 1e9))
         heard = _Heard(listener, visit, self.endpoint.keep_body)
+        if cancel is not None:
+            cancel.when_set(lambda: visit.give_up(stamps))
         error = heard.all_of(connection, self._request(asked))
+        visit.end()
+        if visit.given_up:
+            error = "given_up"
         if error is not None:
             stamps.last_byte = self.clock()
             connection.close()
@@ -291,6 +329,7 @@ def _kind_of(error: Exception) -> str:
     kinds: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
         (NameNotFound, "dns"),
         ((DeadlinePassed, httpcore.TimeoutException), "timeout"),
+        (GivenUp, "given_up"),
         (ssl.SSLError, "tls"),
         (httpcore.ConnectError, "tls" if _about_tls(error) else "connect"),
         (httpcore.RemoteProtocolError, "protocol"),

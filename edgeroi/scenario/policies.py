@@ -187,17 +187,17 @@ def _words(inner: Section, column: str) -> Condition | None:
     return Condition(column, found[0][0], tuple(word.casefold() for word in found[0][1])) if found else None  # type: ignore[arg-type]
 
 
-def check_references(options: Mapping[str, OptionSpec], top: Section) -> None:
-    """Refuse policies over options nobody defined, and policies that lead back to themselves."""
-    stated = top.table.get("options")
+def check_references(options: Mapping[str, OptionSpec], top: Section, under: str = "options") -> None:
+    """Refuse policies over options nobody defined, and policies that lead back to themselves. ``under``: the key they stand under."""
+    stated = top.table.get(under)
     names = stated.keys if isinstance(stated, Table) else ()
     for name, option in options.items():
         for part in option.policy.parts if option.policy else ():
             if part not in names:
-                _refuse_at(top, option, f"options.{name}", f"no option {part!r}", did_you_mean(part, names))
+                _refuse_at(top, option, f"{under}.{name}", f"no {under.removesuffix('s')} {part!r}", did_you_mean(part, names))
         _check_kept_quality(top, option, options)
         if (loop := _loop(name, options, ())) and name == min(loop):  # each circle is told once
-            _refuse_at(top, option, f"options.{name}", f"the policy leads back to itself: {' -> '.join(loop)}", "break the circle")
+            _refuse_at(top, option, f"{under}.{name}", f"the policy leads back to itself: {' -> '.join(loop)}", "break the circle")
 
 
 def _check_kept_quality(top: Section, option: OptionSpec, options: Mapping[str, OptionSpec]) -> None:
