@@ -798,6 +798,7 @@ class _Gathering:
         sides = ((self.plain[baseline], before), (self.plain[candidate], after))
         doubts = list(dict.fromkeys(why for option, rows in sides if (why := _too_few(option, rows) or self._unseen(option, rows))))
         measure: Measure = "ttft" if judge == "ttft" else "latency"
+        doubts += [why] if (why := self._below_error(baseline, candidate, (_sample(before, measure), _sample(after, measure)))) else []
         one, two, mix = same_mix(before, after, measure)
         if not mix.comparable:
             return leaves, (*doubts, mix.notes[-1])
@@ -808,6 +809,20 @@ class _Gathering:
         if said:
             leaves = {**leaves, candidate: replace(leaves[candidate], notes=(*leaves[candidate].notes, *said))}
         return leaves, tuple(doubts)
+
+    def _below_error(self, baseline: str, candidate: str, samples: tuple[LatencyHistogram, LatencyHistogram]) -> str | None:
+        """That two probed samples differ by less than the probe adds to each, where they do, at the median and in the mean."""
+        logs = [self.plain[name].log or self.log for name in (baseline, candidate)]
+        added = [self.profile(log).added_ms if log else None for log in logs]
+        error = max((ms for ms in added if ms is not None), default=0.0)
+        p50, mean = ([histogram.quantile(0.5) for histogram in samples], [histogram.mean_ms for histogram in samples])
+        if None in added or None in p50 or None in mean:
+            return None
+        apart = max(abs((before or 0.0) - (after or 0.0)) for before, after in (p50, mean))
+        if apart >= error:
+            return None
+        said = f"{baseline} and {candidate} differ by {apart:.2g} ms, and the probe itself adds {error:.2g} ms"
+        return f"{said}: measure on a quieter machine (edgeroi selftest)"
 
     def _cheapest_same_model(self, books: Books, unknown: str | None) -> tuple[str, float] | None:
         """The cheapest row of the book that serves the candidate's model off the edge, and what it costs less.

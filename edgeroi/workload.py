@@ -163,6 +163,7 @@ class FileAccount:
     """One input: what it was taken for, in which unit, and where each of its lines went.
 
     ``saved_from``: the logs in a saved profile. ``growth``: where a saved profile is to grow, what it keeps of this log.
+    ``added_ms``: of a probe's log, what the probe by its own test adds to a request, p50; the most of several runs.
     """
 
     path: str
@@ -176,6 +177,7 @@ class FileAccount:
     notes: tuple[str, ...] = ()
     saved_from: tuple[FileAccount, ...] = ()
     growth: Growth | None = None
+    added_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -275,6 +277,12 @@ class Profile:
     def lines(self) -> LineCount:
         """The account of all lines of all files."""
         return sum((file.lines for file in self.files), LineCount())
+
+    @property
+    def added_ms(self) -> float | None:
+        """What the probes that measured all of it add to a request themselves, p50, the most of them; ``None`` where others measured."""
+        told = [log.added_ms for file in self.files for log in file.saved_from or (file,)]
+        return None if None in told else max((ms for ms in told if ms is not None), default=None)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

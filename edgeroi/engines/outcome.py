@@ -14,7 +14,7 @@ from xxhash import xxh3_128
 from edgeroi.engines import inputs as cutting
 from edgeroi.engines.counting import FILE, Bin
 from edgeroi.engines.growing import Earlier
-from edgeroi.engines.reader import Part, spooled
+from edgeroi.engines.reader import Part, most_of, spooled
 from edgeroi.engines.workers import Run
 from edgeroi.errors import EdgeroiError, InternalFault, OutputFailed, Place
 from edgeroi.logs.format import LineFormat, LooksOver, Settled
@@ -152,6 +152,7 @@ def _account(run: Run, place: int, bins: Mapping[Bin, Partial], moved: int) -> F
         damage=next((str(part.damage) for part in parts if part.damage), None if whole else "interrupted"),
         notes=tuple(dict.fromkeys(told)),
         saved_from=tuple(log for part in parts for log in part.saved_from),
+        added_ms=most_of(before.added_ms if before else None, *(part.added_ms for part in parts)),
     )
     keeps = run.plan.apart and whole and not account.saved_from
     return replace(account, growth=_growth(run, place, parts, bins, account, leaves)) if keeps else account

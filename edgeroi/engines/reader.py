@@ -115,6 +115,7 @@ class Part:
     tail_lines: LineCount = field(default_factory=LineCount)
     unknown: int = 0
     aggregates: list[Aggregate] = field(default_factory=list)
+    added_ms: float | None = None
 
     @property
     def owned(self) -> int:
@@ -262,6 +263,7 @@ class Reader:
             self._keep_faults(part, part.owned, chunk.faults)
         part.lines += replace(chunk.lines, read=0)
         part.aggregates.extend(chunk.aggregates)
+        part.added_ms = most_of(part.added_ms, chunk.added_ms)
         part.notes.extend(note for note in chunk.notes if note not in part.notes)
         if chunk.sampling is not None:
             part.said, part.damage, part.saved_from = (chunk.seen_from, chunk.sampling), chunk.damage, chunk.saved_from
@@ -281,6 +283,11 @@ class Reader:
         if self.plan.spool is not None:
             part.spool = part.spool or str(self.plan.spool / f"{part.task}.{part.block}.faults")
             _spool(Path(part.spool), placed)
+
+
+def most_of(*told: float | None) -> float | None:
+    """The most of what is known."""
+    return max((value for value in told if value is not None), default=None)
 
 
 def _blocks(cut: Iterator[Piece]) -> Iterator[tuple[Piece, ...]]:

@@ -92,6 +92,7 @@ class Chunk:
     ``faults``: one for each of ``lines.rejected``; a saved profile has none.
     ``aggregates``: what a tool states of requests it does not list; each counts as one profiled record.
     ``seen_from``, ``sampling``, ``damage``, ``saved_from``: what a saved profile says of the logs it was made from.
+    ``added_ms``: what a probe says it adds to a request itself, p50.
     """
 
     lines: LineCount
@@ -104,6 +105,7 @@ class Chunk:
     damage: str | None = None
     saved_from: tuple[FileAccount, ...] = ()
     aggregates: tuple[Aggregate, ...] = ()
+    added_ms: float | None = None
 
 
 class Format(Protocol):

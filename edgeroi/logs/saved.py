@@ -73,7 +73,7 @@ def _told(profile: Profile) -> dict[str, Any]:
 def _told_log(log: FileAccount, *, apart: bool) -> dict[str, Any]:
     return {
         "name": PurePath(log.path).name,
-        **{name: getattr(log, name) for name in ("bytes", "digest", "format", "unit", "counted", "damage", "notes")},
+        **{name: getattr(log, name) for name in ("bytes", "digest", "format", "unit", "counted", "damage", "notes", "added_ms")},
         "lines": asdict(log.lines),
         "growth": _told_growth(log.growth) if apart and log.growth else None,
     }
@@ -220,6 +220,7 @@ def _log(told: Mapping[str, Any], by: tuple[str, ...]) -> FileAccount:
         lines=LineCount(**told["lines"]),
         notes=tuple(told["notes"]),
         growth=_growth(told["growth"], by) if told["growth"] else None,
+        added_ms=told.get("added_ms"),  # profiles saved earlier tell of none
     )
 
 
