@@ -102,7 +102,7 @@ def test_no_name_without_meaning(path: Path) -> None:
 
 def shipped_text() -> list[Path]:
     suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".txt", ".cfg", ""}
-    folders = ("edgeroi", "tests", "scenarios", "benchmarks", "sample_logs", "docs", ".ci")
+    folders = ("edgeroi", "tests", "scenarios", "benchmarks", "sample_logs", "docs", "examples", ".ci")
     found = [p for folder in folders for p in (ROOT / folder).rglob("*") if p.is_file() and p.suffix in suffixes]
     return found + [p for p in ROOT.iterdir() if p.is_file() and p.suffix in suffixes and p.name != ".git"]
 

@@ -14,6 +14,8 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "sample_logs"
+#: Real measurements, which no seed can write again: recorded by examples/embedding/record.py.
+RECORDED = "recorded.embedding.jsonl.gz"
 
 
 @cache
@@ -55,7 +57,7 @@ def test_the_seed_gives_the_shipped_bytes(name: str) -> None:
 
 def test_nothing_else_lies_in_the_folder() -> None:
     there = {p.name for p in FOLDER.iterdir() if p.is_file()}
-    assert there - {p.name for p in FOLDER.glob("generate*.py")} == {*generated(), "README.md"}
+    assert there - {p.name for p in FOLDER.glob("generate*.py")} == {*generated(), RECORDED, "README.md"}
 
 
 @pytest.mark.parametrize("name", sorted(gateways()))
@@ -99,6 +101,32 @@ def test_embedding_samples_tell_of_the_same_queries() -> None:
 def test_the_readmes_quantiles_are_the_files(name: str, p50: float, p99: float) -> None:
     latencies = [row["latency_ms"] for row in rows(name)]
     assert (round(nearest_rank(latencies, 0.50)), round(nearest_rank(latencies, 0.99))) == (p50, p99)
+
+
+def recorded() -> list[dict]:
+    return [json.loads(line) for line in gzip.decompress((FOLDER / RECORDED).read_bytes()).splitlines()]
+
+
+def test_the_recorded_log_is_whole_and_trusted() -> None:
+    first, *rows, last = recorded()
+    assert first["edgeroi_run"]["selftest"]["added_whole_ms"]["p50"] < 1
+    assert (last["edgeroi_run"]["trusted"], last["edgeroi_run"]["reasons"]) == (True, [])
+    requests = [row for row in rows if "latency_ms" in row]
+    assert [sum(row["placement"] == place for row in requests) for place in ("edge", "cloud")] == [400, 400]
+    assert {(row["model"], row["status"]) for row in requests} == {("all-MiniLM-L6-v2", 200)}
+    assert sum(row["connection"] == "new" for row in requests) < 5  # kept, but for answers so late that the next question overlapped
+    assert (FOLDER / RECORDED).stat().st_size < 300_000
+    assert f"`{RECORDED}`" in (FOLDER / "README.md").read_text()
+
+
+def test_the_recorded_clouds_distance_is_the_proxys_80_ms() -> None:
+    _, *rows, _ = recorded()
+    took = {(row["pair_id"], row["placement"]): row["latency_ms"] for row in rows if "latency_ms" in row}
+    apart = sorted(ms - took[pair, "edge"] for (pair, place), ms in took.items() if place == "cloud")
+    # 40 ms each way, and what a proxy and the probe take themselves.
+    assert 80 < apart[len(apart) // 2] < 82
+    quantiles = {place: nearest_rank([ms for (_, at), ms in took.items() if at == place], 0.5) for place in ("edge", "cloud")}
+    assert {place: round(ms) for place, ms in quantiles.items()} == {"edge": 23, "cloud": 104}
 
 
 def test_only_the_edge_answers_a_voice_within_the_deadline() -> None:
