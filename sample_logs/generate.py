@@ -379,12 +379,12 @@ def sample_logs() -> dict[str, bytes]:
         | {
             "gateway.litellm.jsonl": b"".join(litellm_log(Random(SEED + 1))),
             "spendlogs.litellm.csv": b"".join(spend_log(Random(SEED + 2))),
-            "spans.otlp.jsonl": b"".join(otlp_log(Random(SEED + 3))),
+            "spans.otlp.jsonl.gz": packed(otlp_log(Random(SEED + 3))),
             "embedding-edge.jsonl": b"".join(line(edge) for edge, _ in embedding_pairs(SEED + 4)),
             "embedding-cloud.jsonl": b"".join(line(cloud) for _, cloud in embedding_pairs(SEED + 4)),
             "voice.jsonl.gz": packed(voice_log(Random(SEED + 5))),
-            "rag.jsonl": b"".join(rag_log(Random(SEED + 6))),
-            "nightly-summaries.jsonl": b"".join(batch_log(Random(SEED + 7))),
+            "rag.jsonl.gz": packed(rag_log(Random(SEED + 6))),
+            "nightly-summaries.jsonl.gz": packed(batch_log(Random(SEED + 7))),
             "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
         }
     )

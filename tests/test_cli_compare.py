@@ -259,7 +259,9 @@ def init(*arguments: str | Path) -> str:
     return ran.stdout
 
 
-@pytest.mark.parametrize("log", ["gateway.litellm.jsonl", "rag.jsonl", "voice.jsonl.gz", "nightly-summaries.jsonl", "spans.otlp.jsonl"])
+@pytest.mark.parametrize(
+    "log", ["gateway.litellm.jsonl", "rag.jsonl.gz", "voice.jsonl.gz", "nightly-summaries.jsonl.gz", "spans.otlp.jsonl.gz"]
+)
 def test_a_draft_lints_and_compares(tmp_path: Path, log: str) -> None:
     draft = tmp_path / "scenario.yaml"
     init(ROOT / "sample_logs" / log, "--output", draft)

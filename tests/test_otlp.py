@@ -1,6 +1,7 @@
 """OTLP-JSON GenAI spans, pitfall by pitfall; every expected number is worked out beside its span."""
 
 import io
+import gzip
 import json
 from pathlib import Path
 
@@ -343,10 +344,10 @@ def test_its_fields_are_canonical_columns():
 
 
 def test_the_sample_log_agrees_with_a_reading_of_our_own():
-    sample = Path(__file__).parents[1] / "sample_logs" / "spans.otlp.jsonl"
+    sample = Path(__file__).parents[1] / "sample_logs" / "spans.otlp.jsonl.gz"
     spans = [
         one
-        for line in sample.read_text().splitlines()
+        for line in gzip.decompress(sample.read_bytes()).decode().splitlines()
         for group in json.loads(line)["resourceSpans"]
         for scope in group["scopeSpans"]
         for one in scope["spans"]

@@ -176,7 +176,9 @@ def test_other_formats_know_rules_too(tmp_path, mapped):
     assert requests(read_logs([table], reading_of(mapped("rules: {placement: [{host: edge, is: edge}]}")))) == {
         (None, "edge"): 1, (None, None): 1,
     }  # fmt: skip
-    spans = read_logs([SAMPLES / "spans.otlp.jsonl"], reading_of(mapped("rules: {placement: [{server.address: internal, is: regional}]}")))
+    spans = read_logs(
+        [SAMPLES / "spans.otlp.jsonl.gz"], reading_of(mapped("rules: {placement: [{server.address: internal, is: regional}]}"))
+    )
     assert {key[1] for key in requests(spans)} == {"regional"}
 
 
