@@ -1,7 +1,7 @@
 """OTLP-JSON GenAI spans, pitfall by pitfall; every expected number is worked out beside its span."""
 
-import io
 import gzip
+import io
 import json
 from pathlib import Path
 
