@@ -1,73 +1,72 @@
-"""Profiling a large log, against other means: ``python benchmarks/run.py --size 1 --size 4 --runs 5 --write``.
+"""Profiling a large log, against other means: ``python benchmarks/run.py --only jsonl,start-up --write``.
 
-Every contender is a program of its own, started anew, on the same file in the page cache; runs alternate, so that what else the
-machine does falls on all alike. Times are medians of whole processes. Memory is sampled in a run apart, summed over the
-process and its children. The answers are compared before a time is believed.
+Every contender is a program of its own, started anew, on the same file in the page cache; runs alternate. Times are medians of whole
+processes. Memory is sampled in a run apart, summed over the process and its children. The answers are compared before a time is
+believed. A piece (``--only``) is measured by itself, so that a quiet hour can be used in parts; each has its own day in the README.
 """
 
 from __future__ import annotations
 
 import argparse
 import compileall
-import importlib.metadata
 import json
-import os
-import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import cluster  # noqa: E402  beside this script
 import contenders  # noqa: E402  beside this script
 import generate  # noqa: E402  beside this script
+from measure import Racer, cpu, run, setting, take_turns, try_out  # noqa: E402  beside this script
 
 from edgeroi import compiled  # noqa: E402  after the scripts beside this one
 
 EDGEROI = Path(sys.executable).with_name("edgeroi")
-MARKS = ("<!-- results -->", "<!-- /results -->")
-#: How far two quantiles of one group may lie apart: edgeroi's buckets (0.1 %) and a rank or two of another definition.
-TOLERANCE = 0.002
+SCENARIOS = (Path("scenarios/article-embedding.yaml"), Path("scenarios/gate/justified.yaml"))
+#: How far edgeroi's quantile may lie from the nearest rank, which is what all others compute: half a bucket, 0.1 %.
+TOLERANCE = 0.001
+#: What an update finds appended, as a share of the log.
+GROWTH = 0.01
 
-Answers = dict[tuple[str, str], tuple[int, int, tuple[float, ...]]]
-
-
-@dataclass
-class Peak:
-    """The most memory a tree of processes held, MB: proportional set size, and the part of it that is no file's page."""
-
-    total: float = 0.0
-    private: float = 0.0
+Answers = dict[tuple[str, ...], tuple[int, int | None, tuple[float, ...]]]
 
 
-@dataclass
-class Contender:
-    """A command line and what was measured of it."""
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says; ``None`` is each piece's own choice."""
 
-    name: str
-    command: list[str]
-    seconds: list[float] = field(default_factory=list)
-    peak: Peak = field(default_factory=Peak)
-    environment: dict[str, str] = field(default_factory=dict)
+    folder: Path
+    sizes: tuple[float, ...] | None
+    runs: int | None
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether it prints edgeroi's document, and accounts for every line."""
-        return self.command[0] == str(EDGEROI)
+    def log(self, form: str, gigabytes: float) -> tuple[Path, int]:
+        """A new log and its requests."""
+        file = self.folder / f"log-{gigabytes:g}gb.{generate.FORMATS[form].suffix}"
+        self.demand_space(gigabytes)
+        return file, generate.write(file, gigabytes, form)
 
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
+    def grown(self, gigabytes: float) -> Path:
+        """The one log of JSON lines that grows from piece to piece, at least so large."""
+        file = self.folder / "growing.jsonl"
+        held = file.stat().st_size / 1e9 if file.exists() else 0.0
+        self.demand_space(gigabytes - held)
+        if held < gigabytes:
+            generate.append(file, gigabytes - held)
+        return file
+
+    def demand_space(self, gigabytes: float) -> None:
+        """End before a disk is full."""
+        free = shutil.disk_usage(self.folder).free / 1e9
+        if free < gigabytes + 5:
+            sys.exit(f"{self.folder} has {free:.0f} GB free, {gigabytes + 5:.0f} are needed: name another with --folder")
 
 
 def bytecode_as_installed() -> None:
@@ -77,205 +76,274 @@ def bytecode_as_installed() -> None:
     compileall.compile_dir(Path(edgeroi.__file__).parent, quiet=1)
 
 
-def profile_command(file: Path) -> list[str]:
-    return [str(EDGEROI), "profile", str(file), "--by", "workload,placement", "--format", "json"]
+# --- who races -------------------------------------------------------------------------------------------------------------
+
+#: What says which columns make a group, where they are not workload and placement.
+_GROUPED = {"nginx": ("--map", "workload=path", "--by", "workload"), "otlp": ("--by", "model"), "litellm": ("--by", "model")}
+#: Formats whose lines the part in C reads; of the others it only counts the requests.
+_READ_IN_C = ("jsonl", "gz", "zst")
+#: The column of edgeroi's document that is the contenders' key.
+_KEYS = {"nginx": ("workload",)}
 
 
-def line_up(file: Path) -> list[Contender]:
-    """Ours as it is installed here, ours without the part in C, and the others."""
-    ours, without = Contender("edgeroi", profile_command(file)), Contender("edgeroi without the part in C", profile_command(file))
-    without.environment[compiled.SWITCH] = "0"
-    others = [Contender(name, [sys.executable, str(HERE / "contenders.py"), name, str(file)]) for name in contenders.CONTENDERS]
-    return [ours, without, *others]
+def profile_command(file: Path, form: str = "jsonl", *more: str) -> list[str]:
+    """Ours, to a JSON document."""
+    return [str(EDGEROI), "profile", str(file), *_GROUPED.get(form, ("--by", "workload,placement")), "--format", "json", *more]
 
 
-# --- measuring -------------------------------------------------------------------------------------------------------------
+def ours(file: Path, form: str) -> list[Racer]:
+    """As it is installed here; and without the part in C, where the lines are such that it reads them."""
+    command = profile_command(file, form)
+    without = Racer("edgeroi, without the part in C", command, is_ours=True, environment={compiled.SWITCH: "0"})
+    return [Racer("edgeroi", command, is_ours=True), *([without] if form in _READ_IN_C else [])]
 
 
-def descendants(pid: int) -> Iterable[int]:
-    """The process and all below it, as far as they live."""
-    yield pid
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from descendants(int(child))
-    except OSError:
-        return
+def others(file: Path, form: str, names: Iterable[str] | None = None) -> list[Racer]:
+    """Those that are installed."""
+    known = {name: how for name, how in contenders.CONTENDERS[form].items() if not how.missing and (names is None or name in names)}
+    script = str(HERE / "contenders.py")
+    return [Racer(name, [sys.executable, script, form, name, str(file)], how.leaves_out) for name, how in known.items()]
 
 
-def held(pid: int) -> tuple[float, float]:
-    """(proportional set size, of it anonymous or shared memory) of one process, MB; nothing of one that ended."""
-    try:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0.0, 0.0
-    kb = {key: float(value.split()[0]) for key, _, value in (line.partition(":") for line in rollup.splitlines()[1:])}
-    return kb.get("Pss", 0.0) / 1000, (kb.get("Pss_Anon", 0.0) + kb.get("Pss_Shmem", 0.0)) / 1000
-
-
-def watch(pid: int, peak: Peak, ended: threading.Event) -> None:
-    while not ended.wait(0.02):
-        sizes = [held(child) for child in descendants(pid)]
-        peak.total = max(peak.total, sum(total for total, _ in sizes))
-        peak.private = max(peak.private, sum(private for _, private in sizes))
-
-
-def run(command: Sequence[str], peak: Peak | None = None, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[float, str]:
-    """Seconds from start to end, and the output; the peak is filled where one is wanted."""
-    ended = threading.Event()
-    with tempfile.TemporaryFile("w+") as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, cwd=HERE.parent, env={**os.environ, **environment})
-        watcher = threading.Thread(target=watch, args=(process.pid, peak, ended)) if peak else None
-        if watcher:
-            watcher.start()
-        status = process.wait()
-        seconds = time.perf_counter() - start
-        ended.set()
-        if watcher:
-            watcher.join()
-        if status:
-            sys.exit(f"{' '.join(command)} ended with {status}")
-        output.seek(0)
-        return seconds, output.read()
-
-
-def cpu(command: Sequence[str]) -> float:
-    """Seconds of processor time of the process and its children, whatever its exit status."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=HERE.parent)
-    _, _, usage = os.wait4(process.pid, 0)
-    return usage.ru_utime + usage.ru_stime
+def absent(form: str) -> list[str]:
+    """A row for each that could take part and is not installed."""
+    missing = (name for name, how in contenders.CONTENDERS[form].items() if how.missing)
+    return [f"| {name} | not installed here | | | | |" for name in missing]
 
 
 # --- the answers -----------------------------------------------------------------------------------------------------------
 
 
-def answers_of_edgeroi(output: str) -> Answers:
+def answers_of_edgeroi(output: str, form: str = "jsonl") -> Answers:
+    """By group, once the account of the lines balances."""
     document = json.loads(output)
     if not document["lines"]["balanced"]:
         sys.exit("edgeroi's account of the lines does not balance")
-    keys = ("p50", "p90", "p95", "p99")
+    keys, ranks = _KEYS.get(form, contenders.KEYS[form]), ("p50", "p90", "p95", "p99")
     return {
-        (g["workload"], g["placement"]): (g["requests"], g["errors"], tuple(g["latency_ms"][key] for key in keys))
-        for g in document["groups"]
+        tuple(group[key] for key in keys): (group["requests"], group["errors"], tuple(group["latency_ms"][rank] for rank in ranks))
+        for group in document["groups"]
     }
 
 
 def answers_of_other(output: str) -> Answers:
+    """By group."""
     rows = [json.loads(line) for line in output.splitlines()]
-    return {(row["workload"], row["placement"]): (row["requests"], row["errors"], tuple(row["ms"])) for row in rows}
+    return {tuple(row["key"]): (row["requests"], row["errors"], tuple(row["ms"])) for row in rows}
 
 
 def differences(one: Answers, two: Answers) -> list[str]:
-    """What the two disagree on."""
+    """What the two disagree on, of what the second tells: counts exactly, quantiles within the width of a bucket."""
     if one.keys() != two.keys():
         return [f"groups {sorted(one.keys() ^ two.keys())}"]
-    counts = [f"{key}: {one[key][:2]} and {two[key][:2]}" for key in one if one[key][:2] != two[key][:2]]
-    pairs = [(key, a, b) for key in one for a, b in zip(one[key][2], two[key][2], strict=True)]
-    return counts + [f"{key}: {a} and {b} ms" for key, a, b in pairs if abs(a - b) > TOLERANCE * b]
+    wrong = []
+    for key, (requests, errors, quantiles) in two.items():
+        if requests != one[key][0] or errors not in (None, one[key][1]):
+            wrong.append(f"{key}: {one[key][:2]} and {(requests, errors)}")
+        pairs = zip(one[key][2], quantiles, strict=True) if quantiles else ()
+        wrong += [f"{key}: {a} and {b} ms" for a, b in pairs if abs(a - b) > TOLERANCE * b]
+    return wrong
 
 
-# --- the races -------------------------------------------------------------------------------------------------------------
+def demand_same_answers(racers: Sequence[Racer], form: str) -> None:
+    """End where one of them says something else than the first, which is ours."""
+    reference = answers_of_edgeroi(racers[0].said, form)
+    for racer in racers[1:]:
+        said = answers_of_edgeroi(racer.said, form) if racer.is_ours else answers_of_other(racer.said)
+        if wrong := differences(reference, said):
+            sys.exit(f"{form}: edgeroi and {racer.name} disagree:\n" + "\n".join(wrong[:10]))
 
 
-def race(file: Path, runs: int) -> list[Contender]:
-    """Once each for the memory and the answers, then ``runs`` rounds for the time, each begun by another contender."""
-    racers = line_up(file)
-    answers = {}
+def race(racers: Sequence[Racer], form: str, runs: int) -> None:
+    """Once each for the answers and the memory, then for the time."""
     for racer in racers:
-        _, output = run(racer.command, racer.peak, racer.environment)
-        answers[racer.name] = answers_of_edgeroi(output) if racer.is_ours else answers_of_other(output)
-    for name, answer in answers.items():
-        if wrong := differences(answers["edgeroi"], answer):
-            sys.exit(f"edgeroi and {name} disagree:\n" + "\n".join(wrong[:10]))
-    for turn in range(runs):
-        first = turn % len(racers)
-        for racer in racers[first:] + racers[:first]:
-            racer.seconds.append(run(racer.command, environment=racer.environment)[0])
-    return racers
+        try_out(racer)
+    demand_same_answers(racers, form)
+    take_turns(racers, runs)
 
 
-def table(racers: list[Contender], size: float, n: int, runs: int) -> list[str]:
-    ours = racers[0].median
-    head = [
-        f"### {size:g} GB, {n:,} lines, medians of {runs} runs",
-        "",
-        "| | wall s | edgeroi takes | peak MB | without file pages | lines accounted for |",
-        "|---|--:|--:|--:|--:|---|",
-    ]
+# --- the pieces ------------------------------------------------------------------------------------------------------------
+
+
+def format_piece(form: str, size: float, runs: int) -> Callable[[Asked], list[str]]:
+    """One format, against whoever can read it."""
+
+    def piece(asked: Asked) -> list[str]:
+        lines: list[str] = []
+        for gigabytes in asked.sizes or (size,):
+            file, n = asked.log(form, gigabytes)
+            packed = file.stat().st_size / 1e9
+            racers = [*ours(file, form), *others(file, form)]
+            race(racers, form, asked.runs or runs)
+            file.unlink()
+            within = f"{packed:.2g} GB packed, " if file.suffix in (".gz", ".zst") else ""
+            lines += [f"### {form}: {gigabytes:g} GB, {within}{n:,} requests, medians of {asked.runs or runs}", ""]
+            lines += [*_race_table(racers), *absent(form), ""]
+        return lines[:-1]
+
+    return piece
+
+
+def _race_table(racers: Sequence[Racer]) -> list[str]:
+    head = ["| | wall s | edgeroi takes | peak MB | without file pages | leaves out |", "|---|--:|--:|--:|--:|---|"]
     return head + [
-        f"| {r.name} | {r.median:.2f} ({min(r.seconds):.2f} to {max(r.seconds):.2f}) | {ours / r.median:.2f} x |"
-        f" {r.peak.total:.0f} | {r.peak.private:.0f} | {'every line' if r.is_ours else 'none'} |"
+        f"| {r.name} | {r.spread} | {racers[0].median / r.median:.2f} x | {r.peak.total:.0f} | {r.peak.private:.0f} | {r.leaves_out} |"
         for r in racers
     ]
 
 
-def start_up(runs: int, scenario: Path) -> list[str]:
+def sizes_piece(asked: Asked) -> list[str]:
+    """Time per GB and memory as the log grows, beside the bare DuckDB query."""
+    runs = asked.runs or 1
+    lines = [f"### A log that grows, medians of {runs}", "", "| GB | | wall s | s per GB | peak MB | without file pages |"]
+    lines.append("|--:|---|--:|--:|--:|--:|")
+    for gigabytes in sorted(asked.sizes or (1.0, 4.0, 10.0)):
+        file = asked.grown(gigabytes)
+        racers = [ours(file, "jsonl")[0], *others(file, "jsonl", ("duckdb",))]
+        race(racers, "jsonl", runs)
+        held = file.stat().st_size / 1e9
+        lines += [
+            f"| {held:.4g} | {r.name} | {r.spread} | {r.median / held:.2f} | {r.peak.total:.0f} | {r.peak.private:.0f} |" for r in racers
+        ]
+    return lines
+
+
+def update_piece(asked: Asked) -> list[str]:
+    """A saved profile, brought up to date with a hundredth more, against one made anew; both must be the same bytes."""
+    runs, gigabytes = asked.runs or 3, max(asked.sizes or (10.0,))
+    file = asked.grown(gigabytes)
+    before, anew, updated = (asked.folder / f"{name}.profile" for name in ("before", "anew", "updated"))
+    begun = run(profile_command(file, "jsonl", "--save", str(before)))[0]
+    held = file.stat().st_size
+    generate.append(file, gigabytes * GROWTH)
+    added = (file.stat().st_size - held) / 1e6
+    again = run(profile_command(file, "jsonl", "--save", str(anew)))[0]
+    seconds = []
+    for _ in range(runs):
+        shutil.copyfile(before, updated)
+        seconds.append(run(profile_command(file, "jsonl", "--update", str(updated)))[0])
+        if updated.read_bytes() != anew.read_bytes():
+            sys.exit("an updated profile is not what a new one would be")
+    told = {f"`--save`, {held / 1e9:.4g} GB": [begun], f"`--save` anew, {added:.0f} MB more": [again], "`--update`": seconds}
+    lines = [f"### {added:.0f} MB more in a log of {held / 1e9:.4g} GB", "", "| | wall s | of all anew |", "|---|--:|--:|"]
+    return lines + [f"| {name} | {statistics.median(each):.2f} | {statistics.median(each) / again:.3f} x |" for name, each in told.items()]
+
+
+def spark_piece(asked: Asked) -> list[str]:
+    """The same log by one process, by two, and by a standalone cluster of one worker and of two; all must say the same."""
+    if without := cluster.missing():
+        return [f"### Spark: {without} not installed here"]
+    runs, gigabytes = asked.runs or 3, max(asked.sizes or (1.0,))
+    file, _ = asked.log("jsonl", gigabytes)
+    racers = [Racer(f"here, `--jobs {jobs}`", profile_command(file, "jsonl", "--jobs", str(jobs)), is_ours=True) for jobs in (1, 2)]
+    for racer in racers:
+        try_out(racer)
+    take_turns(racers, runs)
+    starts: dict[str, float] = {}
+    for workers in (1, 2):
+        racer, starts[f"{workers}"] = _on_cluster(asked, file, workers, runs)
+        racers.append(racer)
+    first = json.loads(racers[0].said)
+    for racer in racers[1:]:
+        said = json.loads(racer.said)
+        if any(said[part] != first[part] for part in ("groups", "lines")):
+            sys.exit(f"{racer.name} says something else than {racers[0].name}")
+    held = file.stat().st_size / 1e9
+    file.unlink()
+    lines = [f"### Spark and local on {held:.4g} GB, medians of {runs}", "", "| | wall s | of one process |", "|---|--:|--:|"]
+    lines += [f"| {r.name} | {r.spread} | {r.median / racers[0].median:.2f} x |" for r in racers]
+    begun = " and ".join(f"{seconds:.1f} s" for seconds in starts.values())
+    return [*lines, "", f"The time of a driver's start is in these; that of the cluster ({begun}) is not."]
+
+
+def _on_cluster(asked: Asked, file: Path, workers: int, runs: int) -> tuple[Racer, float]:
+    """The measured racer and how long the cluster took to be there."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder, cluster.cluster(Path(folder), workers) as (url, environment):
+        took = time.perf_counter() - began
+        name = f"Spark, {workers} worker{'s' if workers > 1 else ''} of one core"
+        racer = Racer(name, profile_command(file, "jsonl", "--engine", "spark", "--master", url), is_ours=True, environment=environment)
+        try_out(racer)
+        racer.slow = False
+        take_turns([racer], runs)
+    return racer, took
+
+
+def start_up_piece(asked: Asked) -> list[str]:
     """The processor time of commands that read no log, beside the least that a command line with these libraries takes."""
+    runs = max(asked.runs or 7, 7)
     commands = {"`python -c 'import typer, rich.console'`": [sys.executable, "-c", "import typer, rich.console"]}
     commands["`edgeroi --help`"] = [str(EDGEROI), "--help"]
-    commands[f"`edgeroi compare {scenario}`"] = [str(EDGEROI), "compare", str(scenario)]
+    commands |= {f"`edgeroi compare {scenario}`": [str(EDGEROI), "compare", str(scenario)] for scenario in SCENARIOS}
+    without_logs = [str(path) for path in sorted((HERE.parent / "scenarios").rglob("*.yaml")) if "log:" not in path.read_text()]
+    commands[f"`edgeroi compare`, the {len(without_logs)} scenarios without logs"] = [str(EDGEROI), "compare", *without_logs]
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for turn in range(runs + 1):
         for name, command in commands.items():
-            start = time.perf_counter()
+            began = time.perf_counter()
             used = cpu(command)
             if turn:
-                spent[name].append((time.perf_counter() - start, used))
+                spent[name].append((time.perf_counter() - began, used))
     medians = {name: [statistics.median(values) for values in zip(*pairs, strict=True)] for name, pairs in spent.items()}
     least = next(iter(medians.values()))
     head = [f"### Start-up, medians of {runs} runs", "", "| | wall s | CPU s | of the first | CPU s more |", "|---|--:|--:|--:|--:|"]
     return head + [f"| {name} | {w:.3f} | {c:.3f} | {w / least[0]:.2f} x | {c - least[1]:+.2f} |" for name, (w, c) in medians.items()]
 
 
-def setting() -> str:
-    """The machine, the versions and the day."""
-    info = Path("/proc/cpuinfo")
-    models = (
-        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    names = ("edgeroi", "numpy", "msgspec", "duckdb", "polars", "chdb")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    machine = f"{os.cpu_count()} x {models[0] if models else platform.machine()}, {memory:.0f} GB"
-    idle = f"load average before {os.getloadavg()[0]:.1f}"
-    return f"{datetime.now(UTC):%Y-%m-%d} · {machine}, {idle} · {platform.system()}, Python {platform.python_version()} · {versions}"
+#: In the order of the README.
+PIECES: dict[str, Callable[[Asked], list[str]]] = {
+    "jsonl": format_piece("jsonl", 1.0, 5),
+    **{form: format_piece(form, 0.25, 3) for form in ("gz", "zst", "csv", "nginx", "otlp", "litellm")},
+    "sizes": sizes_piece,
+    "update": update_piece,
+    "spark": spark_piece,
+    "start-up": start_up_piece,
+}
+_PROGRAMS = {"GoAccess": ("goaccess", "--version"), "Miller": ("mlr", "--version")}
+_PACKAGES = ("edgeroi", "numpy", "msgspec", "duckdb", "polars", "chdb", "pyspark")
 
 
-def record(report: str) -> None:
-    """Put the results between the marks of the README beside this file."""
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    readme.write_text(f"{before}{MARKS[0]}\n{report}\n{MARKS[1]}{after}")
+# --- the README ------------------------------------------------------------------------------------------------------------
+
+
+def record(name: str, report: str, readme: Path) -> None:
+    """Put a piece between its marks."""
+    marks = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = readme.read_text().partition(marks[0])
+    _, closed, after = rest.partition(marks[1])
+    if not (found and closed):
+        sys.exit(f"{readme} has no {' and '.join(marks)}")
+    readme.write_text(f"{before}{marks[0]}\n{report}\n{marks[1]}{after}")
+
+
+def wanted(names: str) -> list[str]:
+    """The pieces of ``--only``, in the order of the README."""
+    asked = names.split(",")
+    if unknown := sorted(set(asked) - PIECES.keys()):
+        sys.exit(f"--only knows {', '.join(PIECES)}, not {', '.join(unknown)}")
+    return [name for name in PIECES if name in asked]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=float, action="append", metavar="GB", help="may be repeated; 1 unless given")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="where the logs are kept from run to run; a temporary folder unless given")
-    parser.add_argument("--scenario", type=Path, default=Path("scenarios/article-embedding.yaml"), help="one without logs")
+    parser.add_argument("--only", default=",".join(PIECES), metavar="PIECE,...", help=f"of {', '.join(PIECES)}; all unless given")
+    parser.add_argument("--size", type=float, action="append", metavar="GB", help="may be repeated; each piece has its own otherwise")
+    parser.add_argument("--runs", type=int, help="rounds for the time; each piece has its own number otherwise")
+    parser.add_argument("--folder", type=Path, help="where the logs are written, and removed; a temporary folder unless given")
     parser.add_argument("--write", action="store_true", help="put the results into benchmarks/README.md")
     args = parser.parse_args()
+    names = wanted(args.only)
     if compiled.part is None:
         sys.exit("the part in C was not built here: install a C compiler, then pip install -e '.[bench]' again")
     bytecode_as_installed()
-    folder = args.folder or Path(tempfile.mkdtemp(prefix="edgeroi-bench-"))
-    report = [setting(), ""]
-    try:
-        for size in args.size or [1.0]:
-            file = folder / f"log-{size:g}gb.jsonl"
-            n = generate.write(file, size)
-            report += [*table(race(file, args.runs), size, n, args.runs), ""]
-            file.unlink()
-        report += start_up(max(args.runs, 7), args.scenario)
-    finally:
-        if not args.folder:
-            shutil.rmtree(folder)
-    print("\n".join(report))
-    if args.write:
-        record("\n".join(report))
+    with tempfile.TemporaryDirectory(prefix="edgeroi-bench-", dir=args.folder) as folder:
+        asked = Asked(Path(folder), tuple(args.size) if args.size else None, args.runs)
+        for name in names:
+            where = setting(_PACKAGES, _PROGRAMS)
+            report = "\n".join([*PIECES[name](asked), "", where])
+            print(report + "\n", flush=True)
+            if args.write:
+                record(name, report, HERE / "README.md")
 
 
 if __name__ == "__main__":
