@@ -110,8 +110,7 @@ def _failed(exchange: Exchange) -> bool:
 
 def endpoint_of(target: Target, plan: ProbePlan) -> Endpoint:
     """Where a target's requests go."""
-    fresh = plan.connections == "new"
-    return Endpoint(target.url, target.headers, plan.timeout_ms / 1e3, target.authority, fresh, plan.keep_bodies)
+    return Endpoint(target.url, target.headers, plan.timeout_ms / 1e3, target.authority, target.fresh, plan.keep_bodies)
 
 
 def asked_of(target: Target, payload: str | Mapping[str, Any]) -> Asked:

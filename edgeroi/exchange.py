@@ -58,6 +58,8 @@ class Answer:
 class Exchange:
     """A request and what became of it. ``error``: ``None`` for an answer, else what kind of failure; a failure has a duration too.
 
+    ``warm``: of the warm-up. ``cold``: sent after a silence, on a connection of its own. Neither counts among the steady ones.
+
     Of a request to a policy: ``answered_by``, the part whose answer it is (or whose failure, where nobody answered), and of every call
     that was begun, ``calls`` by part, ``given_up`` those that were cancelled, ``unpaid`` those stated to be free.
     """
@@ -77,12 +79,18 @@ class Exchange:
     retry_after_s: float | None = None
     block: int = 0
     warm: bool = False
+    cold: bool = False
     body: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     answered_by: str | None = None
     calls: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
     unpaid: tuple[str, ...] = ()
+
+    @property
+    def steady(self) -> bool:
+        """Whether it counts: neither warm-up nor cold start."""
+        return not (self.warm or self.cold)
 
     @property
     def lateness_ms(self) -> float:
@@ -140,6 +148,7 @@ def row(exchange: Exchange, start: datetime, run: str) -> dict[str, RowValue]:
         "error": exchange.error,
         "streamed": answer.streamed,
         "connection": exchange.connection,
+        "cold_start": exchange.cold or None,
         "latency_ms": exchange.latency_ms,
         "ttft_ms": exchange.ttft_ms,
         "network_ms": exchange.network_ms,

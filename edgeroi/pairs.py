@@ -55,5 +55,5 @@ def difference(one: Mapping[int, float], two: Mapping[int, float], names: tuple[
 
 def by_block(exchanges: Sequence[Exchange], target: str, measure: str) -> Mapping[int, float]:
     """The successes of a target by block: their ``latency_ms`` or ``ttft_ms``, where told."""
-    values = {e.block: getattr(e, measure) for e in exchanges if e.target == target and e.error is None and not e.warm}
+    values = {e.block: getattr(e, measure) for e in exchanges if e.target == target and e.error is None and e.steady}
     return {block: value for block, value in values.items() if value is not None}

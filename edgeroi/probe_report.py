@@ -15,7 +15,7 @@ from edgeroi.prediction import Prediction
 from edgeroi.probe_plan import ProbePlan, Target
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, text
 from edgeroi.stats import order_statistic_ranks
-from edgeroi.trust import Rates, SelfTest, quantile_of
+from edgeroi.trust import BLIND, Rates, SelfTest, quantile_of
 
 _QUANTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 #: How many successes an interval of a quantile needs on both sides.
@@ -24,7 +24,7 @@ _NEEDED: Mapping[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
 
 @dataclass(frozen=True)
 class TargetRun:
-    """One target's part of a run: its answers after the warm-up, those of the warm-up, its rates, and what was not sent."""
+    """One target's part of a run: its answers after the warm-up, those of the warm-up, its rates, what was not sent, its cold starts."""
 
     target: Target
     steady: tuple[Exchange, ...]
@@ -32,6 +32,7 @@ class TargetRun:
     rates: Rates
     paused: int = 0
     unpaid: int = 0
+    cold: tuple[Exchange, ...] = ()
 
     @property
     def successes(self) -> tuple[Exchange, ...]:
@@ -125,14 +126,16 @@ def summary(values: Sequence[float]) -> dict[str, Json] | None:
 
 def probe_report(run: ProbeRun, profiled: Report, version: str) -> Report:
     """The report: ``profiled`` is what ``profile`` says of the log that the run wrote."""
-    sections = (*profiled.sections, _conduct(run), *_policies(run), *_differences(run), _verdict(run))
+    sections = (*profiled.sections, _conduct(run), *_cold(run), *_policies(run), *_differences(run), _verdict(run))
     files = profiled.document.get("files", ())
     document: dict[str, Json] = {
         **envelope("probe", version, files=files if isinstance(files, Sequence) else (), notes=profiled.notes, seed=run.seed),
         "log": run.log,
         "vantage": run.plan.vantage,
+        "mode": run.plan.mode,
         "arrivals": run.plan.arrivals,
         "connections": run.plan.connections,
+        "cold_gap_ms": run.plan.cold_gap_ms,
         "targets": [_target_document(each) for each in run.targets],
         "policies": [_policy_document(each) for each in run.policies],
         "pairs": _pairs_document(run.differences),
@@ -179,9 +182,18 @@ def _target_document(run: TargetRun) -> dict[str, Json]:
         "connections": {kind: sum(e.connection == kind for e in run.steady) for kind in ("new", "reused")},
         "sites": _counted(exchange.site for exchange in run.steady),
         "http_versions": _counted(exchange.http_version for exchange in run.steady),
+        "cold_starts": _cold_document(run),
         "bytes_in": sum(exchange.bytes_in for exchange in run.steady),
         "bytes_out": sum(exchange.bytes_out for exchange in run.steady),
     }
+
+
+def _cold_document(run: TargetRun) -> dict[str, Json] | None:
+    """The cold starts that were provoked, apart from everything else; ``None`` where none were."""
+    if not run.cold:
+        return None
+    good = [exchange.latency_ms for exchange in run.cold if exchange.error is None]
+    return {"requests": len(run.cold), "errors": len(run.cold) - len(good), "latency_ms": summary(good)}
 
 
 def phases(exchanges: Sequence[Exchange]) -> Mapping[str, list[float]]:
@@ -307,6 +319,41 @@ def _held_back(run: TargetRun) -> str:
     return " · ".join(parts)
 
 
+def _cold(run: ProbeRun) -> tuple[Table, ...]:
+    """Cold starts, a line for each target; they are in no other figure."""
+    if not any(each.cold for each in run.targets):
+        return ()
+    columns = (
+        Column("target", "target"),
+        Column("requests", "requests", "count"),
+        Column("failed", "failed", "count"),
+        Column("p50_ms", "p50", "ms"),
+        Column("max_ms", "slowest", "ms"),
+        Column("adds_p50_ms", "more than steady p50", "ms"),
+    )
+    gap_s = (run.plan.cold_gap_ms or 0.0) / 1e3
+    caption = (f"each on a new connection after {gap_s:,.0f} s of silence; in none of the other figures",)
+    return (Table(columns, tuple(_cold_row(each) for each in run.targets if each.cold), title="Cold starts", caption=caption, name="cold"),)
+
+
+def _cold_row(each: TargetRun) -> Row:
+    good = [exchange.latency_ms for exchange in each.cold if exchange.error is None]
+    told, steady = summary(good), quantile_of([exchange.latency_ms for exchange in each.successes], 0.5)
+    p50 = quantile_of(good, 0.5)
+    low, high = order_statistic_ranks(len(good), 0.5)
+    ordered = sorted(good)
+    ends = (None if low is None else ordered[low - 1], None if high is None else ordered[high - 1])
+    cells = (
+        text(each.target.name),
+        count(len(each.cold)),
+        count(len(each.cold) - len(good)),
+        Cell(p50, "ms", *ends, estimable=None not in ends),
+        ms(max(good, default=None)),
+        ms(None if told is None or p50 is None or steady is None else p50 - steady),
+    )
+    return Row(cells)
+
+
 def _policies(run: ProbeRun) -> tuple[Table, ...]:
     """Each policy twice: as its parts make expect, and as it ran."""
     if not run.policies:
@@ -374,6 +421,10 @@ def _verdict(run: ProbeRun) -> Text:
         if added is None
         else (f"the probe itself adds {added.wire_p50:.2f} ms at p50 and {added.wire_p99:.2f} ms at p99 on this machine",)
     )
+    if run.plan.mode == "closed":
+        measured = (*measured, BLIND)
+        if run.trusted:
+            return Text((*measured, "trusted for what it is: no queueing can show in it"), tone="good")
     if run.trusted:
         return Text((*measured, "trusted: sent on time, at the rate that was asked for"), tone="good")
     return Text((*measured, *(f"not to be trusted: {reason}" for reason in run.reasons)), tone="bad")

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from edgeroi.dialects.dialect import dialects
+from edgeroi.engines.instants import instants_of
 from edgeroi.errors import EdgeroiError, Place
-from edgeroi.probe_plan import ENOUGH_REQUESTS, POLITE_RATE, TIMEOUT_MS, WARM_UP, ProbePlan, Target
+from edgeroi.probe_plan import COLD_REQUESTS, ENOUGH_REQUESTS, POLITE_RATE, TIMEOUT_MS, WARM_UP, ProbePlan, Target
 from edgeroi.scenario.policies import POLICIES, check_references, policy_option
 from edgeroi.scenario.section import Findings, Section, check_version, flag_of, scalar_of, stated_or, table_of, text_of
+from edgeroi.schedule import NS_PER_S, replayed
 from edgeroi.spec import PLACEMENTS, Cascade, OptionSpec, PriceRef, Route, Split
 from edgeroi.units import COUNT, LATENCY, TOKENS, Measure
 from edgeroi.yamltree import Listing, Node, Scalar, Table, read_tree
@@ -84,18 +86,29 @@ class _Reader:
             needed=True,
             fix="write a list of texts or mappings, {file: x.jsonl}, or {generate: {tokens: 100 tok}}",
         )
+        requests, warm_up = stated_or(top.whole("requests"), ENOUGH_REQUESTS), stated_or(top.whole("warm_up", least=0), WARM_UP)
+        replay = self._replay()
+        if replay and top.has("rate"):
+            top.refuse("rate", "a replay has the rate of its log", "drop `rate`, or write `speed` beside `replay`")
+        replay = replay[: requests + warm_up] if top.has("requests") else replay
+        if replay and len(replay) <= warm_up:
+            top.refuse("arrivals", f"the log tells of {len(replay):,} requests, and {warm_up:,} are the warm-up", "replay a longer one")
         plan = ProbePlan(
             name=top.text("name") or path.name.partition(".")[0],
             targets=tuple(targets),
             payloads=payloads or (),
             workload=top.text("workload") or "probe",
             vantage=top.text("vantage"),
-            rate=stated_or(top.number("rate", RATE), POLITE_RATE),
-            requests=stated_or(top.whole("requests"), ENOUGH_REQUESTS),
-            warm_up=stated_or(top.whole("warm_up", least=0), WARM_UP),
-            arrivals=top.choice("arrivals", ("constant", "poisson")) or "constant",
+            rate=_rate_of(replay) if replay else stated_or(top.number("rate", RATE), POLITE_RATE),
+            requests=len(replay) - warm_up if replay else requests,
+            warm_up=warm_up,
+            arrivals="replay" if replay else top.choice("arrivals", ("constant", "poisson")) or "constant",
+            mode=top.choice("mode", ("open", "closed")) or "open",
+            replay_ns=replay,
+            cold_gap_ms=top.number("cold", LATENCY),
+            cold_requests=stated_or(top.whole("cold_requests"), COLD_REQUESTS),
             timeout_ms=stated_or(top.number("timeout", LATENCY), TIMEOUT_MS),
-            connections=top.choice("connections", ("reuse", "new")) or "reuse",
+            connections=top.choice("connections", ("reuse", "new", "both")) or "reuse",
             max_in_flight=top.whole("max_in_flight"),
             keep_bodies=bool(top.flag("keep_bodies")),
             secrets=frozenset(self.secrets),
@@ -197,6 +210,17 @@ class _Reader:
 
         return _VARIABLE.sub(value, text)
 
+    def _replay(self) -> tuple[int, ...]:
+        """``{replay: FILE, speed: 2}``: when the requests of a log began, from the first on, ns; nothing where arrivals are no replay."""
+        if not isinstance(self.top.table.get("arrivals"), Table):
+            return ()
+        inner = self.top.section("arrivals")
+        assert inner is not None
+        speed = inner.read("speed", _speed)
+        found = inner.read("replay", lambda node: replayed(instants_of(self.folder / text_of(node)).tolist(), speed or 1.0), needed=True)
+        inner.close()
+        return () if found is None else tuple(found.tolist())
+
     # ---- payloads ----
 
     def _payloads(self, node: Node) -> tuple[str | Mapping[str, Any], ...]:
@@ -212,6 +236,19 @@ class _Reader:
             )
         inner.close()
         return found or ()
+
+
+def _speed(node: Node) -> float:
+    text = scalar_of(node).text
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
+        raise EdgeroiError(f"{text!r} is no speed", place=node.place, fix="write speed: 2 for twice as fast as the log")
+    return float(text)
+
+
+def _rate_of(times_ns: Sequence[int]) -> float:
+    """Requests per second of a replay, on average."""
+    span = times_ns[-1] - times_ns[0]
+    return (len(times_ns) - 1) * NS_PER_S / span if span else POLITE_RATE
 
 
 def _payload(node: Node) -> str | Mapping[str, Any]:

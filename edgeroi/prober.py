@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -104,7 +104,7 @@ class Prober:
 
     def run(self, sends: Sequence[Send], heard: Heard) -> Conduct:
         """Send all of it; ``heard`` is told each exchange as it ends. Ctrl-C ends the run early and is told in the result."""
-        line = _Line(sends, self._stop, self._leaves)
+        line = _Line(sends, self._stop, self._leaves, closed=self.plan.mode == "closed")
         interrupted = False
         threads = [threading.Thread(target=self._work, args=(line,), daemon=True) for _ in range(min(self.plan.in_flight, len(sends)))]
         with _undisturbed():
@@ -173,7 +173,8 @@ class Prober:
     def _exchange(self, send: Send, line: _Line) -> Exchange:
         target = self.plan.targets[send.target]
         labels = {"workload": self.plan.workload, **target.labels}
-        base = Exchange(target.name, line.start_ns + send.at_ns, Stamps(), block=send.block, warm=send.phase == "warm", labels=labels)
+        base = Exchange(target.name, line.intended_ns(send), Stamps(), block=send.block, labels=labels)
+        base = replace(base, warm=send.phase == "warm", cold=send.phase == "cold")
         draw = Random(f"{self._seed} {send.block} {send.target}").random
         exchange, pauses = self._doors[send.target].exchange(send.payload, base, draw)
         for name, seconds in pauses.items():
@@ -183,7 +184,6 @@ class Prober:
 
 def on_run_clock(exchange: Exchange, start_ns: int) -> Exchange:
     """The same exchange with 0 at the start of the run."""
-    from dataclasses import replace
 
     def since(moment: int | None) -> int | None:
         return None if moment is None else moment - start_ns
@@ -203,9 +203,9 @@ def on_run_clock(exchange: Exchange, start_ns: int) -> Exchange:
 class _Line:
     """The schedule as the threads share it: each takes the next request and waits for its time. ``leaves``: whom each target asks."""
 
-    def __init__(self, sends: Sequence[Send], stop: threading.Event, leaves: Sequence[Sequence[int]]) -> None:
+    def __init__(self, sends: Sequence[Send], stop: threading.Event, leaves: Sequence[Sequence[int]], *, closed: bool) -> None:
         self._sends, self._stop, self._leaves = iter(sends), stop, leaves
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), closed
         self._until: dict[int, int] = {}
         self.start_ns = 0
         self.sent: dict[int, int] = {}
@@ -221,13 +221,17 @@ class _Line:
                 send = next(self._sends, None)
                 if send is None:
                     return
-                self.capped += perf_counter_ns() > self.start_ns + send.at_ns
+                self.capped += not self._closed and perf_counter_ns() > self.start_ns + send.at_ns
             if not self._waited_for(self.start_ns + send.at_ns):
                 return
             if max(self._until.get(leaf, 0) for leaf in self._leaves[send.target]) > perf_counter_ns():
                 self.count(self.paused, send)
             else:
                 yield send
+
+    def intended_ns(self, send: Send) -> int:
+        """When a request is meant to go out: as scheduled; in a closed loop when the sender turns to it, which hides its waiting."""
+        return max(perf_counter_ns(), self.start_ns + send.at_ns) if self._closed else self.start_ns + send.at_ns
 
     def _waited_for(self, moment_ns: int) -> bool:
         """Sleep, then spin, to a moment; false where the run was stopped meanwhile."""

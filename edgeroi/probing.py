@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ from edgeroi.probe_report import PolicyRun, ProbeRun, TargetRun, added_document
 from edgeroi.prober import RUN_UP, Conduct, Prober
 from edgeroi.recording import Recording
 from edgeroi.report import Report
-from edgeroi.schedule import Send, block_times, interleaved
+from edgeroi.schedule import NS_PER_S, Send, block_times, cold_sends, interleaved
 from edgeroi.selftest import self_test
 from edgeroi.spec import PriceRef
 from edgeroi.trust import SelfTest, rates_of, reasons_of
@@ -54,6 +54,7 @@ class Limits:
 
 def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed: int, say: Say, progress: Progress) -> ProbeRun:
     """Probe, and write the log as it goes. Ctrl-C ends the run early; what was measured is in the log and in the result."""
+    plan = plan.told_apart
     rng = np.random.default_rng(seed)
     sends = _sends(plan, limits, rng)
     each_usd = tuple(_most_asked(target, plan) for target in plan.targets) if limits.usd is not None else ()
@@ -63,7 +64,13 @@ def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed:
         added = self_test(_SELFTEST_REQUESTS, _SELFTEST_RATE, seed)
         prober = Prober(plan, max_usd=limits.usd, each_usd=each_usd, seed=seed)
         recording.run_record(**_described(plan, added, sends, seed))
-        say(f"{len(sends):,} requests to {', '.join(target.name for target in plan.targets)} over {sends[-1].at_ns / 1e9:,.0f} s")
+        steady = [send for send in sends if send.phase != "cold"]
+        names = ", ".join(target.name for target in plan.targets)
+        if steady:
+            say(f"{len(steady):,} requests to {names} over {steady[-1].at_ns / 1e9:,.0f} s{_kind_words(plan)}")
+        if len(sends) > len(steady):
+            gap_s, until_s = (plan.cold_gap_ms or 0.0) / 1e3, sends[-1].at_ns / 1e9
+            say(f"then {len(sends) - len(steady):,} cold starts, each after {gap_s:,.0f} s of silence, until {until_s:,.0f} s")
         exchanges: list[Exchange] = []
         start = datetime.now(UTC) + RUN_UP
 
@@ -85,8 +92,22 @@ def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed:
 
 def _sends(plan: ProbePlan, limits: Limits, rng: np.random.Generator) -> tuple[Send, ...]:
     blocks = plan.requests + plan.warm_up
-    sends = interleaved(block_times(blocks, plan.rate, plan.arrivals, rng), len(plan.targets), len(plan.payloads), plan.warm_up, rng)
+    times = np.asarray(plan.replay_ns, np.int64) if plan.replay_ns else block_times(blocks, plan.rate, plan.arrivals, rng)
+    sends = interleaved(times, len(plan.targets), len(plan.payloads), plan.warm_up, rng)
+    if plan.cold_gap_ms is not None:
+        endpoints = [number for number, target in enumerate(plan.targets) if target.policy is None and not _is_second(target, plan)]
+        apart_ns = int(NS_PER_S / plan.rate / len(endpoints))
+        sends += cold_sends(sends, endpoints, int(plan.cold_gap_ms * 1e6), plan.cold_requests, apart_ns, len(plan.payloads))
     return sends[: limits.requests]
+
+
+def _is_second(target: Target, plan: ProbePlan) -> bool:
+    """Whether it is an endpoint once more, over new connections: a cold start has one in any case."""
+    return plan.connections == "both" and target.fresh
+
+
+def _kind_words(plan: ProbePlan) -> str:
+    return ", in a closed loop: blind to queueing" if plan.mode == "closed" else ""
 
 
 def _described(plan: ProbePlan, added: SelfTest, sends: Sequence[Send], seed: int) -> dict[str, Any]:
@@ -95,13 +116,15 @@ def _described(plan: ProbePlan, added: SelfTest, sends: Sequence[Send], seed: in
         "edgeroi_version": __version__,
         "name": plan.name,
         "vantage": plan.vantage,
-        "mode": "open",
+        "mode": plan.mode,
         "arrivals": plan.arrivals,
         "rate": plan.rate,
         "requests": len(sends),
         "warm_up": plan.warm_up,
         "timeout_ms": plan.timeout_ms,
         "connections": plan.connections,
+        "cold_gap_ms": plan.cold_gap_ms,
+        "cold_requests": plan.cold_requests if plan.cold_gap_ms is not None else 0,
         "max_in_flight": plan.in_flight,
         "seed": seed,
         "targets": [
@@ -126,12 +149,13 @@ def _found(
     runs = []
     for number, target in enumerate(plan.targets):
         mine = [exchange for exchange in exchanges if exchange.target == target.name]
-        steady = tuple(exchange for exchange in mine if not exchange.warm)
+        steady = tuple(exchange for exchange in mine if exchange.steady)
         due = [send.at_ns for send in sends if send.target == number and send.phase == "steady"]
         rates = rates_of(steady, len(due), max(due) - min(due) if due else 0)
-        warm = tuple(exchange for exchange in mine if exchange.warm)
-        runs.append(TargetRun(target, steady, warm, rates, conduct.paused[target.name], conduct.unpaid[target.name]))
-    reasons = [reason for each in runs for reason in reasons_of(each.target.name, each.steady, each.rates)]
+        warm, cold = (tuple(exchange for exchange in mine if getattr(exchange, kind)) for kind in ("warm", "cold"))
+        runs.append(TargetRun(target, steady, warm, rates, conduct.paused[target.name], conduct.unpaid[target.name], cold))
+    closed = plan.mode == "closed"
+    reasons = [reason for each in runs for reason in reasons_of(each.target.name, each.steady, each.rates, closed=closed)]
     if conduct.capped:
         capped = f"{conduct.capped:,} of {len(sends):,} were due when max_in_flight ({plan.in_flight}) were out"
         reasons.append(f"{capped}: raise it, or lower the rate")
@@ -167,17 +191,27 @@ def _mean_usd(target: Target, exchanges: Sequence[Exchange]) -> float | None:
 
 def _differences(plan: ProbePlan, exchanges: Sequence[Exchange]) -> tuple[tuple[str, Difference], ...]:
     """Each target at the edge, and each policy, less the first that is not at the edge: end to end, and to the first token."""
-    others = [target for target in plan.endpoints if target.placement not in EDGE]
-    edges = [target for target in plan.endpoints if target.placement in EDGE]
-    if not others:
-        return ()
-    baseline, told = others[0].name, []
-    for target in (*(edges or others[1:]), *(target for target in plan.targets if target.policy is not None)):
+    kept = [target for target in plan.targets if not target.fresh]
+    fresh = [target for target in plan.targets if target.fresh]
+    pairs = [pair for alike in (kept, fresh) for pair in _held_against(alike)]
+    if plan.connections == "new":  # a policy stands beside the endpoints whatever connections those have
+        pairs = list(_held_against(list(plan.targets)))
+    told = []
+    for one, two in pairs:
         for measure in ("latency_ms", "ttft_ms"):
-            found = difference(by_block(exchanges, target.name, measure), by_block(exchanges, baseline, measure), (target.name, baseline))
+            found = difference(by_block(exchanges, one, measure), by_block(exchanges, two, measure), (one, two))
             if found is not None:
                 told.append((measure, found))
     return tuple(told)
+
+
+def _held_against(targets: Sequence[Target]) -> Iterator[tuple[str, str]]:
+    """Which targets of one kind of connection are held against which."""
+    others = [target for target in targets if target.policy is None and target.placement not in EDGE]
+    edges = [target for target in targets if target.placement in EDGE]
+    for target in (*(edges or others[1:]), *(target for target in targets if target.policy is not None)):
+        if others:
+            yield target.name, others[0].name
 
 
 def profiled(log: Path) -> Report:

@@ -1,7 +1,7 @@
 """The log a probe writes as it goes: canonical lines between two run records, so that a cut run still holds all that was measured.
 
-A run record is an object with the one key ``edgeroi_run``, a warm-up request one with ``edgeroi_warm_up``; ``profile`` skips both and
-counts them.
+A run record is an object with the one key ``edgeroi_run``, a warm-up request one with ``edgeroi_warm_up``, a provoked cold start one with
+``edgeroi_cold_start``; ``profile`` skips and counts them: a cold start that was asked for says nothing of how often users meet one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from edgeroi.errors import EdgeroiError, OutputFailed, Place
 from edgeroi.exchange import Exchange, row
-from edgeroi.request import RUN_RECORD, WARM_UP_RECORD
+from edgeroi.request import COLD_RECORD, RUN_RECORD, WARM_UP_RECORD
 
 #: A secret that turns up in what is written is replaced by this.
 REDACTED = "[secret]"
@@ -53,7 +53,8 @@ class Recording:
     def exchange(self, exchange: Exchange, start: datetime) -> None:
         """One request."""
         told = row(exchange, start, self.run)
-        self._write({WARM_UP_RECORD: told} if exchange.warm else told)
+        apart = WARM_UP_RECORD if exchange.warm else COLD_RECORD if exchange.cold else None
+        self._write({apart: told} if apart else told)
 
     def _write(self, record: Mapping[str, Any]) -> None:
         text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))

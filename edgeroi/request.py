@@ -92,8 +92,8 @@ REJECT_REASONS = (
     "bad_quote",
 )
 
-#: The only key of a line that tells of a probe's run, and of one that holds a request of its warm-up.
-RUN_RECORD, WARM_UP_RECORD = "edgeroi_run", "edgeroi_warm_up"
+#: The only key of a line that tells of a probe's run, of one that holds a request of its warm-up, and of one of a provoked cold start.
+RUN_RECORD, WARM_UP_RECORD, COLD_RECORD = "edgeroi_run", "edgeroi_warm_up", "edgeroi_cold_start"
 
 #: Why a well-formed line is not a request to count.
 SKIP_REASONS = ("header", "other_record", "run_record", "cache_hit", "duplicate")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from edgeroi.errors import EdgeroiError
 
-Arrivals = Literal["constant", "poisson"]
-Phase = Literal["warm", "steady"]
+Arrivals = Literal["constant", "poisson", "replay"]
+Phase = Literal["warm", "steady", "cold"]
 Ints = NDArray[np.int64]
 
 NS_PER_S = 1_000_000_000
@@ -74,6 +74,20 @@ def interleaved(times_ns: Ints, targets: int, payloads: int, warm_up: int, rng: 
         for place, target in enumerate(rng.permutation(targets).tolist())
     ]
     return tuple(sorted(sends, key=lambda send: send.at_ns))
+
+
+def cold_sends(sends: Sequence[Send], targets: Sequence[int], gap_ns: int, requests: int, apart_ns: int, payloads: int) -> tuple[Send, ...]:
+    """``requests`` to each of the targets behind the others, each after a silence of at least ``gap_ns`` to its target.
+
+    ``apart_ns``: between two targets of a block, so that one's cold start does not slow the next one's.
+    """
+    start, block = (max(send.at_ns for send in sends), max(send.block for send in sends) + 1) if sends else (0, 0)
+    period = gap_ns + len(targets) * apart_ns
+    return tuple(
+        Send(start + gap_ns + number * period + place * apart_ns, target, (block + number) % payloads, block + number, "cold")
+        for number in range(requests)
+        for place, target in enumerate(targets)
+    )
 
 
 def asked_rate(sends: Iterable[Send]) -> float | None:

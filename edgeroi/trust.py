@@ -16,6 +16,9 @@ LATE_MS, LATE_SHARE = 2.0, 0.10
 #: Less than this share of the asked rate, and it was another load.
 RATE_LEAST = 0.98
 
+#: What a closed loop is told with, wherever its numbers go.
+BLIND = "measured in a closed loop, which is blind to queueing: a slow answer delayed the next question"
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -57,8 +60,8 @@ def rates_of(exchanges: Sequence[Exchange], asked: int, asked_span_ns: int) -> R
     )
 
 
-def reasons_of(target: str, exchanges: Sequence[Exchange], rates: Rates) -> tuple[str, ...]:
-    """Why the measurement of a target is not to be trusted; nothing where it is."""
+def reasons_of(target: str, exchanges: Sequence[Exchange], rates: Rates, *, closed: bool = False) -> tuple[str, ...]:
+    """Why the measurement of a target is not to be trusted; nothing where it is. A ``closed`` loop promises no rate."""
     lateness = [exchange.lateness_ms for exchange in exchanges]
     successes = [exchange.latency_ms for exchange in exchanges if exchange.error is None]
     late, p50 = quantile_of(lateness, 0.99), quantile_of(successes, 0.5)
@@ -68,6 +71,6 @@ def reasons_of(target: str, exchanges: Sequence[Exchange], rates: Rates) -> tupl
     limit = max(LATE_MS, LATE_SHARE * p50)
     if late > limit:
         reasons.append(f"{target}: requests went out late, p99 {late:.1f} ms (limit {limit:.1f} ms): this machine is too busy for the rate")
-    if rates.asked and rates.achieved is not None and rates.achieved < RATE_LEAST * rates.asked:
+    if not closed and rates.asked and rates.achieved is not None and rates.achieved < RATE_LEAST * rates.asked:
         reasons.append(f"{target}: {rates.achieved:.3g} requests a second were sent, {rates.asked:.3g} were asked for")
     return tuple(reasons)

@@ -231,7 +231,7 @@ class Wire:
         from dataclasses import replace
 
         begun = self.clock()
-        connection, visit, kind = self._taken()
+        connection, visit, kind = self._taken(fresh=self.endpoint.fresh or base.cold)
         stamps = visit.begin(begun, begun + int(self.endpoint.timeout_s * 1e9))
         heard = _Heard(listener, visit, self.endpoint.keep_body)
         if cancel is not None:
@@ -264,9 +264,9 @@ class Wire:
             body=heard.body,
         )
 
-    def _taken(self) -> tuple[httpcore.HTTPConnection, Visit, Connection]:
+    def _taken(self, *, fresh: bool) -> tuple[httpcore.HTTPConnection, Visit, Connection]:
         """The connection used last that is still good, else a new one."""
-        while not self.endpoint.fresh:
+        while not fresh:
             with self._lock:
                 if not self._idle:
                     break

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgeroi.cli import options
+
+
+class ConnectionsKind(StrEnum):
+    """What becomes of a connection after a request."""
+
+    reuse = "reuse"
+    new = "new"
+    both = "both"
 
 
 def probe(
@@ -20,6 +30,12 @@ def probe(
     max_requests: Annotated[int | None, typer.Option("--max-requests", min=1, help="At most so many requests in all.")] = None,
     max_spend: Annotated[
         str | None, typer.Option("--max-spend", metavar="USD", help="Send nothing that could cost more in all: 5 USD.")
+    ] = None,
+    connections: Annotated[
+        ConnectionsKind | None, typer.Option("--connections", help="Keep connections, open one for every request, or both told apart.")
+    ] = None,
+    cold: Annotated[
+        str | None, typer.Option("--cold", metavar="GAP", help="Then provoke cold starts, each after a silence: 5 min.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the order of targets and of Poisson arrivals.")] = 1,
     form: options.FormatOption = options.ReportFormat.table,
@@ -39,6 +55,10 @@ def probe(
     from edgeroi.probing import Limits, profiled, run_probe
 
     plan = load_plan(file)
+    if connections is not None:
+        plan = replace(plan, connections=connections.value)
+    if cold is not None:
+        plan = replace(plan, cold_gap_ms=_gap_ms(cold))
     limits = Limits(max_requests, None if max_spend is None else _dollars(max_spend))
     with progress("probing", in_bytes=False) as at:
         run = run_probe(plan, log, append=append, limits=limits, seed=seed, say=say, progress=at)
@@ -47,6 +67,16 @@ def probe(
         raise KeyboardInterrupt
     if not run.trusted:
         raise typer.Exit(Exit.NO_ANSWER)
+
+
+def _gap_ms(said: str) -> float:
+    from edgeroi.errors import EdgeroiError
+    from edgeroi.units import LATENCY, read_amount
+
+    try:
+        return float(LATENCY.amount(*read_amount(said, LATENCY)))
+    except EdgeroiError as error:
+        raise EdgeroiError(error.message, key="--cold", fix=error.fix) from None
 
 
 def _dollars(said: str) -> Decimal:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from xxhash import xxh3_128
@@ -123,6 +123,22 @@ class Part:
         return self.lines.blank + self.lines.profiled + self.lines.total_rejected + self.lines.total_skipped
 
 
+class Counts(Protocol):
+    """What is told of every request that is read."""
+
+    def add(self, bin: Bin, batch: Batch, hidden: tuple[str, ...]) -> None:
+        """A batch of them."""
+        ...
+
+    def add_partial(self, bin: Bin, partial: Partial) -> None:
+        """Those that are counted already."""
+        ...
+
+    def partials(self) -> dict[Bin, Partial]:
+        """What was counted."""
+        ...
+
+
 class Reader:
     """One process's share of the work: what it read so far, as partial profiles."""
 
@@ -132,9 +148,10 @@ class Reader:
         told: Callable[[int], None],
         stopped: Callable[[], bool],
         hand_over: Callable[[Block], bool] = lambda block: False,
+        counting: Counts | None = None,
     ) -> None:
         self.plan, self.told, self.stopped, self.hand_over = plan, told, stopped, hand_over
-        self._counting = Counting(plan.reading.by)
+        self._counting: Counts = counting or Counting(plan.reading.by)
         self._sieve: Sieve | None = None
 
     def read(self, number: int) -> Iterator[Part]:

@@ -15,11 +15,11 @@ from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.regular import LineShape, regular_columns
 from edgeroi.logs.typed import Path, RecordType, Seen, is_deep, learn, shape_of, value_type
 from edgeroi.logs.usage import usage_in
-from edgeroi.request import COLUMNS, RUN_RECORD, WARM_UP_RECORD, Batch, joined
+from edgeroi.request import COLD_RECORD, COLUMNS, RUN_RECORD, WARM_UP_RECORD, Batch, joined
 
 _BLANK = b" \t\r\n\v\f"
 #: What a probe writes beside its requests, by the line's only key.
-_NOT_A_REQUEST = {RUN_RECORD: "run_record", WARM_UP_RECORD: "other_record"}
+_NOT_A_REQUEST = {RUN_RECORD: "run_record", WARM_UP_RECORD: "other_record", COLD_RECORD: "other_record"}
 
 
 def path_of(column: str, reading: Reading) -> tuple[str, ...]:

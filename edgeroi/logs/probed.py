@@ -13,6 +13,7 @@ from edgeroi.logs.objects import seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
 from edgeroi.request import RUN_RECORD
+from edgeroi.trust import BLIND
 from edgeroi.workload import SeenFrom
 
 #: How a run record begins, as the probe writes it.
@@ -38,20 +39,28 @@ class Probed:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
-        return replace(seen(JSONL.read_lines(chunk, reading, last), reading, SEEN_FROM), added_ms=_added_ms(chunk))
+        read, records = seen(JSONL.read_lines(chunk, reading, last), reading, SEEN_FROM), _run_records(chunk)
+        told = [ms for record in records if (ms := _added_ms(record)) is not None]
+        blind = any(_at(record, "mode") == "closed" for record in records)
+        return replace(read, added_ms=max(told, default=None), notes=(*read.notes, BLIND) if blind else read.notes)
 
 
-def _added_ms(chunk: bytes) -> float | None:
-    """What the run records of a piece of log say the probe adds, from intended send to last byte, p50; the most of several."""
+def _run_records(chunk: bytes) -> list[Mapping[str, Any]]:
+    """The run records of a piece of log."""
     lines = (line for line in chunk.split(b"\n") if line.startswith(_BEGINS)) if _BEGINS in chunk else ()
-    told = [ms for line in lines if (ms := _told_ms(object_of(line))) is not None]
-    return max(told, default=None)
+    return [record for record in map(object_of, lines) if not isinstance(record, Bad)]
 
 
-def _told_ms(record: Mapping[str, Any] | Bad) -> float | None:
+def _at(record: Mapping[str, Any], *path: str) -> Any:
     inside: Any = record
-    for key in (RUN_RECORD, "selftest", "added_whole_ms", "p50"):
+    for key in (RUN_RECORD, *path):
         inside = inside.get(key) if isinstance(inside, dict) else None
+    return inside
+
+
+def _added_ms(record: Mapping[str, Any]) -> float | None:
+    """What a run says the probe adds, from intended send to last byte, p50."""
+    inside = _at(record, "selftest", "added_whole_ms", "p50")
     is_number = isinstance(inside, int | float) and not isinstance(inside, bool)
     return float(inside) if is_number and 0 <= inside < float("inf") else None
 
