@@ -38,8 +38,13 @@ _GRACE_S = 1.0
 #: A target that asks to be left alone is left alone at most so long.
 _LONGEST_PAUSE_S = 120.0
 
+#: How often whoever watches a run is told of it.
+_TICK_S = 0.3
+
 #: Told every exchange as it ends; runs on the caller's thread.
 Heard = Callable[[Exchange], None]
+#: Told now and then how many requests were sent, by target; runs on the caller's thread.
+Tick = Callable[[Mapping[str, int]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,11 @@ class Prober:
         self._stop = threading.Event()
         self._ended: queue.SimpleQueue[Exchange | BaseException | None] = queue.SimpleQueue()
 
-    def run(self, sends: Sequence[Send], heard: Heard) -> Conduct:
-        """Send all of it; ``heard`` is told each exchange as it ends. Ctrl-C ends the run early and is told in the result."""
+    def run(self, sends: Sequence[Send], heard: Heard, tick: Tick | None = None) -> Conduct:
+        """Send all of it; ``heard`` is told each exchange as it ends. Ctrl-C ends the run early and is told in the result.
+
+        ``tick`` is told a few times a second how many requests were sent, by target.
+        """
         line = _Line(sends, self._stop, self._leaves, closed=self.plan.mode == "closed")
         interrupted = False
         threads = [threading.Thread(target=self._work, args=(line,), daemon=True) for _ in range(min(self.plan.in_flight, len(sends)))]
@@ -112,7 +120,7 @@ class Prober:
             for thread in threads:
                 thread.start()
             try:
-                self._listen(len(threads), heard)
+                self._listen(len(threads), heard, tick and (lambda: tick(self._by_name(line.sent))))
             except KeyboardInterrupt:
                 interrupted = True
                 self._stop.set()
@@ -121,12 +129,11 @@ class Prober:
             door.close()
         return self._conduct(line, sends, interrupted)
 
+    def _by_name(self, of: Mapping[int, int]) -> dict[str, int]:
+        return {name: of.get(number, 0) for name, number in self._numbers.items()}
+
     def _conduct(self, line: _Line, sends: Sequence[Send], interrupted: bool) -> Conduct:
-        names = [target.name for target in self.plan.targets]
-
-        def counted(of: Mapping[int, int]) -> dict[str, int]:
-            return {name: of.get(number, 0) for number, name in enumerate(names)}
-
+        counted = self._by_name
         asked: dict[int, int] = {}
         for send in sends:
             asked[send.target] = asked.get(send.target, 0) + 1
@@ -134,10 +141,17 @@ class Prober:
         out = sum(line.sent.values()) - line.ended
         return Conduct(counted(asked), counted(line.sent), counted(line.paused), counted(line.unpaid), line.capped, out, interrupted, most)
 
-    def _listen(self, threads: int, heard: Heard) -> None:
+    def _listen(self, threads: int, heard: Heard, tick: Callable[[], None] | None) -> None:
         """Pass on what ends until every thread has said that it is done."""
+        ticked_ns = perf_counter_ns()
         while threads:
-            ended = self._ended.get()
+            if tick and perf_counter_ns() - ticked_ns > _TICK_S * 1e9:
+                tick()
+                ticked_ns = perf_counter_ns()
+            try:
+                ended = self._ended.get(timeout=_TICK_S if tick else None)
+            except queue.Empty:
+                continue
             if ended is None:
                 threads -= 1
             elif isinstance(ended, BaseException):

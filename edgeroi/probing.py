@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,7 +42,22 @@ _CHARACTERS_PER_TOKEN = 1
 _NOT_PER_REQUEST = ("allowance", "fixed", "operations", "commitment")
 
 Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
+
+
+class Watch(Protocol):
+    """Somebody who looks on; told on the thread that sends nothing."""
+
+    def heard(self, exchange: Exchange) -> None:
+        """One exchange that ended."""
+        ...
+
+    def tick(self, sent: Mapping[str, int]) -> None:
+        """How many requests were sent, by target; a few times a second."""
+        ...
+
+
+#: Who looks on while a plan is probed, if anybody does.
+Watching = Callable[[ProbePlan], AbstractContextManager[Watch | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,7 @@ class Limits:
     usd: Decimal | None = None
 
 
-def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed: int, say: Say, progress: Progress) -> ProbeRun:
+def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed: int, say: Say, watching: Watching) -> ProbeRun:
     """Probe, and write the log as it goes. Ctrl-C ends the run early; what was measured is in the log and in the result."""
     plan = plan.told_apart
     rng = np.random.default_rng(seed)
@@ -77,9 +93,11 @@ def run_probe(plan: ProbePlan, log: Path, *, append: bool, limits: Limits, seed:
         def heard(exchange: Exchange) -> None:
             exchanges.append(exchange)
             recording.exchange(exchange, start)
-            progress(len(exchanges), len(sends))
+            if watch is not None:
+                watch.heard(exchange)
 
-        conduct = prober.run(sends, heard)
+        with watching(plan) as watch:
+            conduct = prober.run(sends, heard, watch.tick if watch is not None else None)
         found = _found(plan, exchanges, conduct, sends, added, str(log), seed)
         recording.run_record(
             ended=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",

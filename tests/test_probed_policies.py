@@ -84,26 +84,26 @@ def test_a_fallback_takes_what_its_parts_predict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "p95", "calls"),
+    ("policy", "p50", "calls"),
     [
-        # Asked as well after 20 ms where the edge takes 80: min(80, 20 + 40) = 60 ms, for a fifth of the requests.
-        ("hedge: {first: edge, then: cloud, after: 20 ms}", 60.0, {"edge": 1.0, "cloud": 0.2}),
-        # A quarter to the edge, which takes 5 or 80 ms, the rest to the cloud, which takes 40: a fifth of a quarter takes 80.
-        ("split: {edge: 25%, cloud: 75%}", None, {"edge": 0.25, "cloud": 0.75}),
+        # Asked as well after 20 ms where the edge takes 80: min(80, 20 + 40) = 60 ms, for two of three requests.
+        ("hedge: {first: edge, then: cloud, after: 20 ms}", 60.0, {"edge": 1.0, "cloud": 2 / 3}),
+        # A quarter to the edge, which takes 5 or 80 ms, the rest to the cloud, which takes 40: the median is the cloud's.
+        ("split: {edge: 25%, cloud: 75%}", 40.0, {"edge": 0.25, "cloud": 0.75}),
     ],
 )
-def test_a_hedge_and_a_split_do_what_they_say(policy: str, p95: float | None, calls: dict[str, float], tmp_path: Path) -> None:
+def test_a_hedge_and_a_split_do_what_they_say(policy: str, p50: float, calls: dict[str, float], tmp_path: Path) -> None:
     def measured() -> Iterator[str]:
-        (told,) = probed_document(tmp_path, policy, 60, [5, 5, 5, 5, 80])["policies"]
+        (told,) = probed_document(tmp_path, policy, 60, [5, 80, 80])["policies"]
         for side in ("predicted", "measured"):
-            if p95 and abs(told[side]["latency_ms"]["p95"] - p95) > 2.5:
-                yield f"p95 {side}"
+            if abs(told[side]["latency_ms"]["p50"] - p50) > 2.5:
+                yield f"p50 {side}"
             for part, number in calls.items():
                 # Of 60 draws of 1/4 the share lies within 0.25 +- 4 x 0.056.
-                if abs(told[side]["calls"][part] - number) > (0.224 if side == "measured" and p95 is None else 0.05):
+                if abs(told[side]["calls"][part] - number) > (0.224 if side == "measured" and told["kind"] == "split" else 0.05):
                     yield f"calls {side}"
 
-    assert not wrong_every_time(measured)
+    assert not wrong_every_time(measured, most=6)
 
 
 def test_a_loser_is_hung_up_on_and_paid_for(tmp_path: Path) -> None:

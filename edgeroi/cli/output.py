@@ -196,7 +196,7 @@ At = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(title: str, *, in_bytes: bool = True) -> Iterator[At]:
+def progress(title: str) -> Iterator[At]:
     """A progress bar on stderr while the block runs and says ``at(done, total)``, where stderr is a terminal that can draw one."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda done, total: None
@@ -204,8 +204,7 @@ def progress(title: str, *, in_bytes: bool = True) -> Iterator[At]:
     from rich import progress as bars
     from rich.console import Console
 
-    amount = bars.DownloadColumn() if in_bytes else bars.MofNCompleteColumn()
-    columns = (bars.TextColumn("{task.description}", markup=False), bars.BarColumn(), amount, bars.TimeRemainingColumn())
+    columns = (bars.TextColumn("{task.description}", markup=False), bars.BarColumn(), bars.DownloadColumn(), bars.TimeRemainingColumn())
     with bars.Progress(*columns, console=Console(stderr=True, markup=False, emoji=False, highlight=False), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)

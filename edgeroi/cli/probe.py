@@ -49,7 +49,8 @@ def probe(
     """
     from edgeroi import __version__
     from edgeroi.cli.exits import Exit
-    from edgeroi.cli.output import progress, say, write_report
+    from edgeroi.cli.live import live_view
+    from edgeroi.cli.output import say, write_report
     from edgeroi.probe_report import probe_report
     from edgeroi.probefile import load_plan
     from edgeroi.probing import Limits, profiled, run_probe
@@ -60,8 +61,7 @@ def probe(
     if cold is not None:
         plan = replace(plan, cold_gap_ms=_gap_ms(cold))
     limits = Limits(max_requests, None if max_spend is None else _dollars(max_spend))
-    with progress("probing", in_bytes=False) as at:
-        run = run_probe(plan, log, append=append, limits=limits, seed=seed, say=say, progress=at)
+    run = run_probe(plan, log, append=append, limits=limits, seed=seed, say=say, watching=live_view)
     write_report(probe_report(run, profiled(log), __version__), form.value, output)
     if run.interrupted:
         raise KeyboardInterrupt
