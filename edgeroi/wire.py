@@ -102,6 +102,7 @@ class TimedStream(httpcore.NetworkStream):
         begun = self._visit.clock()
         inner = self._inner.start_tls(ssl_context, server_hostname, self._visit.left())
         self._visit.stamps.tls = self._visit.clock() - begun
+        self._visit.socket = inner.get_extra_info("socket")  # the one before it has handed its connection over
         return TimedStream(inner, self._visit)
 
     def get_extra_info(self, info: str) -> Any:

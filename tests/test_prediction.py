@@ -1,0 +1,147 @@
+"""What a policy is expected to take, by hand arithmetic on a few requests of its parts; and how one of them is given up in the middle."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+import httpcore
+import pytest
+import trustme
+
+from edgeroi.dialects.http import DIALECT as HTTP
+from edgeroi.estimate import Range
+from edgeroi.exchange import Exchange, Stamps
+from edgeroi.executor import Cancel
+from edgeroi.loopback import Server, delays
+from edgeroi.prediction import Prediction, predicted
+from edgeroi.probe_plan import ProbedPolicy, ProbePlan, Target
+from edgeroi.spec import Fallback, Hedge, Split
+from edgeroi.wire import Endpoint, Wire
+
+
+def taking(name: str, *ms: float, failing: Sequence[int] = ()) -> list[Exchange]:
+    """A request in each block that took so long; in the blocks of ``failing`` it failed."""
+    return [
+        Exchange(name, 0, Stamps(last_byte=int(value * 1e6)), block=block, error="http_500" if block in failing else None)
+        for block, value in enumerate(ms)
+    ]
+
+
+def prediction(policies: Mapping[str, ProbedPolicy], **measured: Sequence[Exchange]) -> Prediction:
+    targets = [Target(name, "http://h", "http") for name in measured]
+    targets += [Target(name, "", "", policy=policy) for name, policy in policies.items()]
+    found = predicted(next(iter(policies)), ProbePlan("t", tuple(targets), ({},)), measured)
+    assert found is not None
+    return found
+
+
+def atoms(found: Prediction) -> dict[float, float]:
+    assert found.latency is not None
+    return {
+        round(float(ms), 6): pytest.approx(float(w), abs=1e-9) for ms, w in zip(found.latency.values_ms, found.latency.weights, strict=True)
+    }
+
+
+MS_50 = Range.point(50.0)
+
+
+def test_what_was_slow_in_both_parts_is_slow_together() -> None:
+    # The block that is slow at the edge is the one that is slow in the cloud: 50 + 200 ms. Taken as independent it would be
+    # 50 + 20 in three of four cases, and the p99 of one request in a thousand something else altogether.
+    found = prediction(
+        {"both": Fallback("edge", "cloud", MS_50)}, edge=taking("edge", 10, 250, 12, 14), cloud=taking("cloud", 20, 200, 20, 20)
+    )
+    assert found.latency is not None
+    assert found.latency.quantile(1.0) == pytest.approx(250.0, rel=0.005)
+    assert found.latency.mean_ms == pytest.approx((10 + 12 + 14 + 250) / 4, rel=0.005)
+    assert found.calls == {"edge": pytest.approx(1.0), "cloud": pytest.approx(0.25)}
+    assert found.answered == {"edge": pytest.approx(0.75), "cloud": pytest.approx(0.25)}
+
+
+def test_a_failure_goes_on_from_when_it_was_known() -> None:
+    # The failure was known after 8 ms, and the cloud took 20 in that block: 28 ms.
+    found = prediction(
+        {"both": Fallback("edge", "cloud", MS_50)}, edge=taking("edge", 10, 8, 10, 10, failing=[1]), cloud=taking("cloud", 30, 20, 30, 30)
+    )
+    assert found.latency is not None
+    assert found.latency.quantile(1.0) == pytest.approx(28.0, rel=0.005)
+    assert found.failure_ratio == pytest.approx(0.0)
+    assert found.calls["cloud"] == pytest.approx(0.25)
+
+
+def test_a_hedge_is_the_sooner_of_both() -> None:
+    found = prediction({"both": Hedge("edge", "cloud", MS_50)}, edge=taking("edge", 10, 80, 200, 10), cloud=taking("cloud", 20, 60, 60, 20))
+    # min(80, 50 + 60) = 80 and min(200, 50 + 60) = 110.
+    assert found.latency is not None
+    assert [found.latency.quantile(p) for p in (0.5, 0.75, 1.0)] == pytest.approx([10, 80, 110], rel=0.005)
+    assert found.calls == {"edge": pytest.approx(1.0), "cloud": pytest.approx(0.5)}
+
+
+def test_policies_inside_policies_are_predicted_too() -> None:
+    policies: dict[str, ProbedPolicy] = {
+        "outer": Fallback("mixed", "last", MS_50),
+        "mixed": Split((("edge", Range.point(0.5)), ("cloud", Range.point(0.5)))),
+    }
+    found = prediction(policies, edge=taking("edge", 10, 10), cloud=taking("cloud", 90, 90), last=taking("last", 5, 5))
+    assert atoms(found) == {10.0: 0.5, 55.0: 0.5}
+    assert found.calls == {"edge": 0.5, "cloud": 0.5, "last": 0.5}
+
+
+def test_where_a_part_never_answered_nothing_is_predicted() -> None:
+    plan = ProbePlan(
+        "t",
+        (Target("edge", "h", "http"), Target("both", "", "", policy=Hedge("edge", "cloud", MS_50)), Target("cloud", "h", "http")),
+        ({},),
+    )
+    assert predicted("both", plan, {"edge": taking("edge", 1, 2, failing=[0, 1]), "cloud": taking("cloud", 5, 5)}) is None
+    assert predicted("both", plan, {"edge": taking("edge", 1, 2)}) is None
+
+
+# --- given up in the middle ----------------------------------------------------------------------------------------------------
+
+
+def given_up_after(seconds: float, wire: Wire) -> tuple[Exchange, float]:
+    """An exchange that is cancelled so long after it began, and how long it took, s."""
+    cancel = Cancel()
+    threading.Timer(seconds, cancel.set).start()
+    begun = time.perf_counter()
+    found = wire.exchange(HTTP.ask({}, None, False), HTTP.listen(False), Exchange("edge", 0, Stamps()), cancel)
+    return found, time.perf_counter() - begun
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_giving_up_wakes_whoever_waits_for_the_answer(encrypted: bool) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with authority.cert_pem.tempfile() as trusted, Server(delays, context if encrypted else None) as server:
+        wire = Wire(Endpoint(f"{server.url}/delay/20000", timeout_s=60.0, authority=trusted if encrypted else None))
+        found, took_s = given_up_after(0.2, wire)
+    assert (found.error, found.status) == ("given_up", None)
+    assert took_s < 10  # the answer would have come after 20 s
+
+
+def test_giving_up_while_connecting_ends_once_connected() -> None:
+    class SlowNetwork(httpcore.SyncBackend):
+        def connect_tcp(self, *args: object, **kwargs: object) -> httpcore.NetworkStream:
+            time.sleep(0.3)
+            return super().connect_tcp(*args, **kwargs)  # type: ignore[arg-type]
+
+    with Server(delays) as server:
+        found, _ = given_up_after(0.1, Wire(Endpoint(f"{server.url}/delay/0"), backend=SlowNetwork()))
+        assert found.error == "given_up"
+        assert server.served == []  # nothing was sent
+
+
+def test_a_cancel_that_comes_too_late_hurts_nobody() -> None:
+    with Server(delays) as server:
+        wire, cancel = Wire(Endpoint(f"{server.url}/delay/200")), Cancel()
+        base = Exchange("edge", 0, Stamps())
+        first = wire.exchange(HTTP.ask({}, None, False), HTTP.listen(False), base, cancel)
+        threading.Timer(0.1, cancel.set).start()  # in the middle of the next exchange, on the same connection
+        second = wire.exchange(HTTP.ask({}, None, False), HTTP.listen(False), base)
+        wire.close()
+    assert (first.error, second.error, second.connection) == (None, None, "reused")
