@@ -115,11 +115,20 @@ def test_policies_nest_and_what_is_given_up_is_cancelled_to_the_bottom() -> None
     assert told(outcome) == ("C", "c", [("a", True, True), ("b", True, True), ("c", False, True)])
     assert begun.is_set()
     assert stopped.wait(5)
-    # A fallback inside that is given up does not go on to its second part.
-    policies = {"outer": Fallback("inner", "c", Range.point(100.0)), "inner": Fallback("a", "b", Range.point(20_000.0))}
+
+
+def test_a_fallback_that_is_given_up_does_not_go_on_to_its_second_part() -> None:
+    asked = threading.Event()
+
+    def second(cancel: Cancel) -> str:
+        asked.set()
+        return "B"
+
+    policies: dict[str, Runnable] = {"outer": Fallback("inner", "c", Range.point(100.0)), "inner": Fallback("a", "b", Range.point(SLOW))}
+    calls = {"a": answers_after(SLOW, "A"), "b": second, "c": answers_after(QUICK, "C")}
     outcome = Executor(policies, calls, lambda said: said == "cancelled").run("outer", half)
-    time.sleep(0.05)
     assert [call.name for call in outcome.calls] == ["a", "c"]
+    assert not asked.wait(0.2)
 
 
 def test_a_cancel_does_what_it_is_told_once_and_at_once_when_it_is_late() -> None:
