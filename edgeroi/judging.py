@@ -17,6 +17,7 @@ from edgeroi.gate import Finding, Gate, Level, findings_of, outcome, sum_finding
 from edgeroi.option import family
 from edgeroi.prices import PriceBook
 from edgeroi.spec import LogRef, ProjectPolicy, Scenario
+from edgeroi.trust import BLIND
 from edgeroi.verdict import Decision, decide
 from edgeroi.verdict_report import JudgedScenario, Verdicts
 from edgeroi.workload import Profile, over_limit
@@ -142,7 +143,7 @@ def _judged(casefile: Casefile, policy: ProjectPolicy | None, today: date, gate:
         findings = (*(f for d in decisions for f in findings_of(d, rules)), *sum_findings(decisions, rules), *_uncovered(casefile, rules))
         findings = (*findings, *_undecided(decisions, rules, findings))
     files = tuple(file for profile in casefile.profiles for file in profile.files)
-    notes = tuple(note for profile in casefile.profiles for note in profile.notes)
+    notes = tuple(note for profile in casefile.profiles for note in (*profile.notes, *(f"{log}: {BLIND}" for log in profile.blind)))
     return JudgedScenario(scenario.name, scenario.file, decisions, findings, casefile.source, files, notes)
 
 

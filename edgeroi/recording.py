@@ -56,10 +56,18 @@ class Recording:
         apart = WARM_UP_RECORD if exchange.warm else COLD_RECORD if exchange.cold else None
         self._write({apart: told} if apart else told)
 
+    def _redacted(self, value: Any) -> Any:
+        """The value with every secret in its texts replaced; numbers stay what they are, whatever digits a secret has."""
+        if isinstance(value, str):
+            for secret in self._secrets:
+                value = value.replace(secret, REDACTED)
+            return value
+        if isinstance(value, Mapping):
+            return {self._redacted(key): self._redacted(inner) for key, inner in value.items()}
+        return [self._redacted(inner) for inner in value] if isinstance(value, list | tuple) else value
+
     def _write(self, record: Mapping[str, Any]) -> None:
-        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
+        text = json.dumps(self._redacted(record), ensure_ascii=False, separators=(",", ":"))
         line = text.encode("utf-8", "backslashreplace") + b"\n"
         try:
             while line:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from edgeroi.aggregate import Aggregate
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.request import LineCount, Reject
+from edgeroi.trust import BLIND
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -283,6 +284,11 @@ class Profile:
         """What the probes that measured all of it add to a request themselves, p50, the most of them; ``None`` where others measured."""
         told = [log.added_ms for file in self.files for log in file.saved_from or (file,)]
         return None if None in told else max((ms for ms in told if ms is not None), default=None)
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """The logs that were measured in a closed loop, so that no queueing can show in them."""
+        return tuple(log.path for file in self.files for log in file.saved_from or (file,) if BLIND in log.notes)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

@@ -20,6 +20,7 @@ from edgeroi.cli.schema import schema_text
 from edgeroi.errors import EdgeroiError
 from edgeroi.loopback import Reply, Request, Server, delays
 from edgeroi.probefile import load_plan
+from edgeroi.recording import Recording
 
 PLAN = """\
 edgeroi: 1
@@ -176,6 +177,15 @@ payloads: [{{}}]
     missing = run("probe", plan, "--log", tmp_path / "y.jsonl")
     assert missing.returncode == 2
     assert "PLANTED is not set" in missing.stderr
+
+
+def test_a_secret_goes_from_texts_however_it_is_written_and_numbers_stay(tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    with Recording(log, "r", append=False, secrets=frozenset({"25", 'a"b'})) as recording:
+        recording.run_record(vantage='port 25, key a"b', rate=12.25, targets=[{"name": "25"}])
+    (line,) = (json.loads(text) for text in log.read_text().splitlines())
+    told = line["edgeroi_run"]
+    assert (told["vantage"], told["rate"], told["targets"]) == ("port [secret], key [secret]", 12.25, [{"name": "[secret]"}])
 
 
 def test_an_interrupted_run_keeps_what_it_measured(tmp_path: Path) -> None:

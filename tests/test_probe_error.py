@@ -88,3 +88,12 @@ def test_a_saved_profile_keeps_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("added", [None, "0.5", -1, True, float("inf"), [0.5]])
 def test_a_figure_that_is_none_is_not_believed(added: object, tmp_path: Path) -> None:
     assert edgeroi.profile(written(tmp_path, 1.0, record(added))).added_ms is None
+
+
+@pytest.mark.parametrize(("mode", "told"), [("closed", 1), ("open", 0)])
+def test_a_verdict_on_a_closed_loop_says_what_it_cannot_see(mode: str, told: int, tmp_path: Path) -> None:
+    log = written(tmp_path, 5.0, {"edgeroi_run": {"run": "r", "mode": mode}})
+    (tmp_path / "case.yaml").write_text(SCENARIO.format(log=log.name))
+    notes = edgeroi.compare(tmp_path / "case.yaml").document["notes"]
+    assert isinstance(notes, list | tuple)
+    assert sum("blind to queueing" in str(note) for note in notes) == told
