@@ -192,6 +192,15 @@ def test_the_fast_way_says_what_the_exact_way_says(lines):
     assert_same(text, reading(by=("workload",), require=("timestamp", "input_tokens"), not_error=("429", "503")))
 
 
+@pytest.mark.parametrize("huge", ["1e400", "[0.5, 1e400]", "[1, %s.5e99]" % ("9" * 230)])
+def test_many_numbers_that_no_double_holds_fare_as_one_does(huge):
+    """Half the lines hold one where nobody reads: as many as the type of the records is learned from. The other half is profiled."""
+    plain = "0.5" if huge[0] != "[" else "[0.5]"
+    texts = [json.dumps({**GOOD, "latency_ms": n + 1}).replace("}", f', "score": {huge if n % 2 else plain}}}') for n in range(600)]
+    chunk = assert_same("".join(text + "\n" for text in texts).encode())
+    assert (chunk.lines.profiled, chunk.lines.rejected) == (300, {"out_of_range": 300})
+
+
 MAPPED = reading(
     by=("model", "workload"),
     map=("latency_ms=timing.total:s", "ttft_ms=timing.first_ms", "model=model.name", "workload=model.name", "error=err", "timestamp=at:ms"),

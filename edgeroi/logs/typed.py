@@ -1,7 +1,8 @@
 """Many lines of JSON at once, decoded into typed records, if it is certain that each line is one object with no key twice.
 
-The type is learned from the lines themselves: every key of theirs is a field, typed where its column is wanted and raw where not,
-so a key nobody has seen, or one that is missing, is noticed. Then no key was lost in reading exactly when the text has as many
+The type is learned from the lines themselves: every key of theirs is a field, typed where its column is wanted and of any type where
+not, so a key nobody has seen, or one that is missing, is noticed, and so is a number that no double holds.
+Then no key was lost in reading exactly when the text has as many
 ``":`` as the records have keys and no white space before a colon; what stands in a string can only make it look worse.
 Lines are objects one by one when there are as many records as newlines and ``}`` newline ``{`` joins every pair.
 Whatever does not pass is for the exact way, a few lines at a time.
@@ -29,6 +30,9 @@ _DEEPEST = 50
 _COLON, _QUOTE = b':"'
 #: Whether a key can name a field: what JSON would write with an escape cannot.
 _NAMEABLE = re.compile(r'[^\x00-\x1f"\\]*').fullmatch
+#: What a number that no double holds has: an exponent of three digits, or some two hundred digits before one of two. It is looked for
+#: in lists that are left raw; text that looks like one costs time and no more.
+_HUGE = re.compile(rb"[eE]\+?\d{3}|\d{200}")
 #: Which bytes are white space to JSON.
 _WHITE = np.isin(np.arange(256), list(b" \t\r\n"))
 
@@ -38,6 +42,7 @@ class RecordType:
     """What the records of a log look like: a decoder, and where each wanted path is in a record.
 
     ``always``: keys that every record has, inner ones included. ``optional``: attributes that may be unset.
+    ``raw``: attributes that nobody parsed.
     """
 
     decoder: Any
@@ -45,6 +50,7 @@ class RecordType:
     always: int
     optional: tuple[str, ...]
     unset: Any
+    raw: tuple[str, ...] = ()
 
     def decode(self, text: bytes, lines: int) -> list[Any] | None:
         """The records of ``lines`` complete lines, or ``None`` where anything at all is out of the ordinary."""
@@ -56,7 +62,13 @@ class RecordType:
             records: list[Any] = self.decoder.decode_lines(text)
         except (msgspec.DecodeError, RecursionError, ValueError):
             return None
-        return records if len(records) == lines and self._no_key_lost(text, records) else None
+        if len(records) != lines or self._may_hold_huge(records):
+            return None
+        return records if self._no_key_lost(text, records) else None
+
+    def _may_hold_huge(self, records: Sequence[Any]) -> bool:
+        values = (value for name in self.raw for value in map(attrgetter(name), records) if value is not self.unset)
+        return any(map(_HUGE.search, values))
 
     def _no_key_lost(self, text: bytes, records: Sequence[Any]) -> bool:
         keys = self._keys(records)
@@ -168,12 +180,13 @@ def shape_of(value: Any) -> object:
 
 @dataclass(slots=True)
 class Seen:
-    """The keys seen at one place of many records: how often, and what is inside those that hold objects."""
+    """The keys seen at one place of many records: how often, what is inside those that hold objects, which hold lists."""
 
     n: int = 0
     keys: dict[str, int] = field(default_factory=dict)
     inside: dict[str, Seen] = field(default_factory=dict)
     plain: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
 
     def see(self, value: Mapping[str, Any]) -> None:
         """Note one more object."""
@@ -184,6 +197,8 @@ class Seen:
                 self.inside.setdefault(key, Seen()).see(part)
             else:
                 self.plain.add(key)
+                if isinstance(part, list):
+                    self.lists.add(key)
 
 
 def learn(seen: Seen, wanted: Mapping[Path, Any]) -> RecordType | None:
@@ -199,7 +214,7 @@ def learn(seen: Seen, wanted: Mapping[Path, Any]) -> RecordType | None:
     kind = made.struct(seen, (), "")
     if kind is None:
         return None
-    return RecordType(msgspec.json.Decoder(kind), made.places, made.always, tuple(made.optional), msgspec.UNSET)
+    return RecordType(msgspec.json.Decoder(kind), made.places, made.always, tuple(made.optional), msgspec.UNSET, tuple(made.raw))
 
 
 @dataclass(slots=True)
@@ -211,6 +226,7 @@ class _Made:
     places: dict[Path, str] = field(default_factory=dict)
     always: int = 0
     optional: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
 
     def struct(self, seen: Seen, path: Path, prefix: str) -> Any:
         """The struct of the objects at a path; ``None`` where they differ too much."""
@@ -242,4 +258,7 @@ class _Made:
             if key in seen.plain or seen.inside[key].n < seen.n:
                 return None
             return self.struct(seen.inside[key], path, place + ".")
+        if key not in seen.lists:
+            return Any  # as quick as leaving it raw, and a number is read
+        self.raw.append(place)
         return self.msgspec.Raw
