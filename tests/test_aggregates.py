@@ -251,6 +251,18 @@ def test_table_csv_and_frame_hold_a_row_of_its_own_for_each(tmp_path) -> None:
     assert list(frame["latency_ms_p50"])[1:] == [80.0, 300.0]
 
 
+def test_an_aggregate_among_logs_without_their_copies_is_keyed_as_their_groups_are(tmp_path) -> None:
+    """Logs are told apart by their requests' ids too, which no aggregate has."""
+    log = tmp_path / "a.jsonl"
+    log.write_text('{"latency_ms": 10, "request_id": "a", "workload": "chat"}\n' * 2)
+    args = ["profile", str(log), str(FOLDER / "loadtest.oha.json"), "--dedupe"]
+    document = json.loads(CliRunner().invoke(app, [*args, "--format", "json"]).stdout)
+    rows = [(group["basis"], group["requests"]) for group in document["groups"]]
+    assert rows == [("measured", 1), ("aggregate", 1000)]  # oha was asked for 1,000; the log has one request, twice
+    assert not any("request_id" in group for group in document["groups"])
+    assert CliRunner().invoke(app, args).exit_code == 0
+
+
 def test_saving_a_profile_with_an_aggregate_is_refused(tmp_path) -> None:
     saved = tmp_path / "all.profile"
     result = CliRunner().invoke(app, ["profile", str(oha(tmp_path)), "--save", str(saved)])

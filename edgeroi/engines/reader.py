@@ -279,8 +279,10 @@ class Reader:
         if chunk.faults:
             self._keep_faults(part, part.owned, chunk.faults)
         part.lines += replace(chunk.lines, read=0)
-        part.aggregates.extend(chunk.aggregates)
         part.added_ms = most_of(part.added_ms, chunk.added_ms)
+        # A file may be read by more columns than are grouped by, as by the ids of its requests; an aggregate's key is a group's.
+        by = self.plan.reading.by
+        part.aggregates.extend(replace(one, key={column: one.key.get(column) for column in by}) for one in chunk.aggregates)
         part.notes.extend(note for note in chunk.notes if note not in part.notes)
         if chunk.sampling is not None:
             part.said, part.damage, part.saved_from = (chunk.seen_from, chunk.sampling), chunk.damage, chunk.saved_from
