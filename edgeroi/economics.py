@@ -29,7 +29,7 @@ from edgeroi.option import NOWHERE, Option, Timing, Traffic, drivers_in
 from edgeroi.prices import Unpriced
 from edgeroi.sampling import error_of_gain, same_sample, sample_name
 from edgeroi.spec import Judged
-from edgeroi.values import Gated, ValueModel, gain_units, value_usd_month
+from edgeroi.values import ROUNDING, Gated, ValueModel, gain_units, value_usd_month
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.elasticity import Elasticity
 from edgeroi.values.linear_time import MS_PER_HOUR, LinearTime
@@ -136,7 +136,7 @@ class Books:
     def in_world(self, world: World = NOWHERE) -> Outcome:
         """What the month comes to in one world."""
         cost = float(self.cost_of(self.candidate, world).usd_month)
-        premium = cost - float(self.cost_of(self.baseline, world).usd_month)
+        premium = float(more_than(cost, float(self.cost_of(self.baseline, world).usd_month)))
         value = self._value(world)
         return Outcome(cost, premium, value, (value or 0.0) - premium)
 
@@ -212,6 +212,11 @@ class Books:
         return part / self.before.quantile(0.5) if part is not None and self.before and self.before.quantile(0.5) else None
 
     @property
+    def quality_worth(self) -> float:
+        """What the difference in quality is likely worth, USD a month; 0 where nobody says."""
+        return self._quality_value(NOWHERE) or 0.0
+
+    @property
     def slower(self) -> bool:
         """Whether the candidate's judged latency is worse at the median or at p99, or it fails more often."""
         if self.before is None or self.after is None or self.saved is None:
@@ -280,7 +285,12 @@ class Books:
     def _gained(self) -> Floats | float:
         """Units that a request gains in each world drawn: of as many worlds of time as differ, over and over."""
         gained = self._gains(self.worlds, self._rows)
-        return np.resize(gained, self.chance.draws) if np.ndim(gained) else gained
+        if not np.ndim(gained):
+            return gained
+        if self._one_by_one:  # coarser than the one likely world is: a candidate that changes nothing gains nothing in any world
+            here = {driver.name: np.full(2, driver.likely) for driver in self.stated if driver.name in self._timed}
+            gained = more_than(gained, np.resize(self._gains(here, 2), 1)) + self._likely_gain
+        return np.resize(gained, self.chance.draws)
 
     @cached_property
     def _sampling_units(self) -> Floats | None:
@@ -329,7 +339,8 @@ class Books:
         if quality is not None and before is not None and after is not None:
             usd, was, now = (number.in_worlds(worlds) for number in (quality, before, after))
             worth = worth + requests * usd * (now - was)
-        return np.asarray(worth - (self.candidate.usd_month(traffic, worlds) - self.baseline.usd_month(traffic, worlds)), np.float64)
+        premium = more_than(self.candidate.usd_month(traffic, worlds), self.baseline.usd_month(traffic, worlds))
+        return np.asarray(worth - premium, np.float64)
 
     def nets_along(self, driver: Range, values: Floats) -> Floats:
         """Net (n,) with one driver at each of these values (n,), all others likely."""
@@ -478,7 +489,7 @@ class Books:
 
     @property
     def _premium_less_quality(self) -> float:
-        return self.likely.premium - (self._quality_value(NOWHERE) or 0.0)
+        return self.likely.premium - self.quality_worth
 
     def _break_even_request(self) -> float | None:
         requests = self.stakes.traffic.requests.likely
@@ -574,6 +585,12 @@ def _proportional(model: ValueModel | None) -> tuple[str, Range] | None:
     if isinstance(model, Elasticity):
         return "margin_usd_per_request", model.margin
     return None
+
+
+def more_than(amount: Floats | float, other: Floats | float) -> Floats:
+    """How much more the one is; 0 where they differ in the last digits of a sum alone, so that equals are equal."""
+    more = np.asarray(amount - other, np.float64)
+    return np.where(np.abs(more) > ROUNDING * np.maximum(np.abs(amount), np.abs(other)), more, 0.0)
 
 
 def crossing(f: Callable[[float], float], low: float, high: float, *, steps: int = 60) -> float | None:

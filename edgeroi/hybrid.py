@@ -170,7 +170,7 @@ class Plan:
         """Results by the drivers that latencies and shares hang on."""
         plans = tuple(self._plans())
         timings = (leaf.timings for leaf in self.leaves)
-        own = ((plan.policy, plan.correlation, plan.escalated, *(part.share for part in plan.parts)) for plan in plans)
+        own = ((_deciding(plan.policy), plan.correlation, plan.escalated, *(part.share for part in plan.parts)) for plan in plans)
         return _Known.about(tuple(timings), tuple(own))
 
     @cached_property
@@ -257,13 +257,8 @@ class Plan:
 
     def _parts_usd(self, traffic: Traffic, worlds: Worlds) -> Floats:
         every = self.answers_in(worlds)
-        draws = max((draws.size for draws in worlds.values()), default=1)
         requests = traffic.requests.in_worlds(worlds)
         usd: Floats = np.zeros(())
-
-        def each(numbers: Sequence[float]) -> Floats | float:
-            return np.resize(np.array(numbers), draws) if len(numbers) > 1 else numbers[0]
-
         asked: dict[str, list[tuple[str, Part]]] = {}
         for slot, part in self._slots.items():
             asked.setdefault(part.serves.name, []).append((slot, part))
@@ -273,12 +268,12 @@ class Plan:
             option = slots[0][1].serves
             assert isinstance(option, Option)
             calls = [(every[0].calls_of(slot), part.traffic or traffic) for slot, part in slots]
-            number = each([sum(answers.calls_of(slot) for slot, _ in slots) for answers in every])
+            number = _in_turn([sum(answers.calls_of(slot) for slot, _ in slots) for answers in every], worlds)
             own = replace(_mean_request(calls, {}), requests=Range.point(0.0, "calls"))
             usd = usd + option.usd_month(own, {**worlds, "calls": np.asarray(requests * number, np.float64)})
         for plan in self._plans():
             if plan.judge and isinstance(plan.policy, Cascade) and plan.policy.judge:
-                judged = each([answers.calls_of(plan.judge) for answers in every])
+                judged = _in_turn([answers.calls_of(plan.judge) for answers in every], worlds)
                 usd = usd + requests * judged * plan.policy.judge.in_worlds(worlds)
         return np.asarray(usd, np.float64)
 
@@ -323,6 +318,29 @@ class Plan:
             if share and known is not None:
                 points, told = points + share * known.at(world), told + share
         return points / told if told else None
+
+    def quality_in(self, worlds: Worlds) -> Floats:
+        """``quality`` in many worlds at once, (n,) or one number (); it has to be known."""
+        every = self.answers_in(worlds)
+        points, told = np.zeros(()), np.zeros(())
+        for slot, part in self._slots.items():
+            assert isinstance(part.serves, Option)
+            known = part.quality or part.serves.quality
+            if known is not None:
+                share = _in_turn([answers.share_of(slot) for answers in every], worlds)
+                points, told = points + share * known.in_worlds(worlds), told + share
+        return np.asarray(points / told, np.float64)
+
+
+def _in_turn(numbers: Sequence[float], worlds: Worlds) -> Floats | float:
+    """One number for each world, (n,): those of the worlds that differ, over and over."""
+    draws = max((draws.size for draws in worlds.values()), default=1)
+    return np.resize(np.array(numbers), draws) if len(numbers) > 1 else numbers[0]
+
+
+def _deciding(policy: Policy) -> Policy:
+    """The policy without what says nothing about who answers when: what its judge costs, and how good the answers are."""
+    return replace(policy, judge=None, kept_quality=None) if isinstance(policy, Cascade) else policy
 
 
 def _invoice(calls: Sequence[tuple[float, Part]], traffic: Traffic, world: World) -> list[CostLine]:
@@ -441,8 +459,8 @@ class PlanQuality:
         return found
 
     def in_worlds(self, worlds: Worlds) -> Floats | float:
-        """The same of the likely world: how far shares and the parts' quality move it is left out."""
-        return self.likely
+        """The same in many worlds at once."""
+        return self.plan.quality_in(worlds)
 
     @property
     def likely(self) -> float:

@@ -250,8 +250,12 @@ def _requirement(case: Case) -> tuple[str, Verdict, str] | None:
     missed = next((need for need, met in baseline.items() if met == "misses"), None)
     if missed is None:
         return None
+    # A need that something cheaper may meet is no reason by itself; it takes none from an edge that money speaks for, either.
+    earns = "undecided" if case.volume_unknown else _judge_money(case)[0]
     for rival, less in _cheaper_rivals(case):
         all_met = set(needs_of(case, case.options[rival]).values())
+        if "misses" not in all_met and (earns == "worth_it" or (earns == "undecided" and all_met == {"meets"})):
+            return None
         if all_met == {"meets"}:
             return missed, "not_worth_it", f"{rival} meets {missed} for {dollars(less)} a month less"
         if "misses" not in all_met:
@@ -494,7 +498,7 @@ def _without_value(case: Case) -> tuple[Verdict, str]:
         return "undecided", "cheaper and slower: state what waiting is worth"
     if _p_worth_it(case) < case.limits.edge_from:
         return "undecided", _spanning(case)
-    return _in_favour(case, f"{dollars(-premium)} a month cheaper and not slower")
+    return _in_favour(case, f"{dollars(-premium)} a month cheaper and not slower" if premium else "costs as much and is not slower")
 
 
 def _unvalued(case: Case) -> str:
@@ -736,6 +740,9 @@ def _condition(decision: Decision) -> str:
 def _condition_of_cheaper(books: Books, saved_ms: float | None) -> str:
     if saved_ms is not None and saved_ms < 0:
         return f"it pays as long as it is not slower than {books.baseline.name} by more than {milliseconds(-saved_ms)} ms"
+    if books.quality_worth < 0:
+        each = -books.likely.premium / books.stakes.traffic.requests.likely * 1000
+        return f"it pays as long as its answers are not worth {dollars(each)} less a thousand requests"
     if books.slower:
         return "it pays if the wait it adds costs less than that" if books.likely.premium < -5e-7 else "it pays only if it is not slower"
     return "it needs no reason for its price"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from judged import decision, decisions, judged, scenario, write_log
+from scipy.stats import triang
 
 from edgeroi.errors import EdgeroiError
 from edgeroi.tuning import best_setting
-from edgeroi.verdict import Decision
+from edgeroi.verdict import Decision, flips_if, sentence
 
 #: 10 M requests of 100 tokens, 1,000 Mtok a month: 5 USD in the cloud, 200 at the edge. One edge request in ten takes a second.
 OPTIONS = """
@@ -500,3 +501,59 @@ def test_the_document_tells_the_parts_the_place_and_the_curve(tmp_path: Path) ->
     assert found["best_places"] == ["cloud"]
     assert found["best_setting"]["knob"] == "after"
     assert len(found["best_setting"]["curve"]) >= 10
+
+
+# ---- drawn ---------------------------------------------------------------------------------------------------------------------
+
+#: 1 M requests of 1,000 and 150 tokens: 800 USD a month in the cloud, 23 at the edge. Nobody waits: quality alone is worth something.
+MODELS = """
+options:
+  edge: {placement: edge, price: {input: 0.02 USD/Mtok, output: 0.02 USD/Mtok}, latency: 100 ms, quality: QUALITY, assume: {why: w, by: b}}
+  cloud: {placement: cloud, price: {input: 0.50 USD/Mtok, output: 2 USD/Mtok}, latency: 500 ms, quality: 0.91}
+  policy: POLICY
+workloads:
+  w:
+    requests: 1M /month
+    tokens: {input: 1000 tok, output: 150 tok}
+    options: [cloud, policy]
+    runs_on: policy
+    users: nobody
+    value: {none: {}, why: w, by: b}
+    quality_value: WORTH USD/request
+"""
+
+
+def drawn_quality(tmp_path: Path, policy: str, quality: str, worth: str) -> Decision:
+    return decision(tmp_path, MODELS.replace("QUALITY", quality).replace("POLICY", policy).replace("WORTH", worth))
+
+
+def test_how_good_a_part_is_is_drawn(tmp_path: Path) -> None:
+    """Half of 777 USD is saved; at 6,000 USD a point that buys 0.06475 points, which the half at the edge loses at a quality of 0.7805."""
+    found = drawn_quality(tmp_path, "{split: {edge: 50%, cloud: 50%}}", "0.80 (0.60..0.90)", "0.006")
+    quality = triang(c=2 / 3, loc=0.60, scale=0.30)
+    assert found.books.p_worth_it == pytest.approx(quality.sf(0.7805), abs=2e-4)
+    assert found.books.net_low == pytest.approx(388.5 + 6000 * (quality.ppf(0.05) - 0.91) / 2, abs=0.1)
+    assert (found.verdict, found.reason) == ("undecided", "options.edge.quality decides, P(worth it) 46 %")
+    assert flips_if(found) == "options.edge.quality < 0.78"
+
+
+def test_how_good_the_kept_answers_are_is_drawn(tmp_path: Path) -> None:
+    """At 35 % passed on 497 USD are saved; at 14,000 USD a point of 65 % of the answers that buys 0.05462 points below 0.91."""
+    policy = "{cascade: {first: edge, then: cloud, escalated: 35%, kept_quality: 0.88 (0.80..0.92), correlation: 0%}}"
+    found = drawn_quality(tmp_path, policy, "0.80", "0.014")
+    kept = triang(c=2 / 3, loc=0.80, scale=0.12)
+    assert found.books.p_worth_it == pytest.approx(kept.sf(0.91 - 497 / 9100), abs=2e-4)
+    assert sentence(found).endswith("it pays as long as its answers are not worth $0.497 less a thousand requests.")
+
+
+@pytest.mark.parametrize("policy", ["{fallback: {first: edge, then: cloud, after: 60 s}}", "{split: {edge: 30%, cloud: 70%}}"])
+def test_a_policy_of_equals_changes_nothing_in_any_world(tmp_path: Path, policy: str) -> None:
+    """Sums of shares differ from the whole in their last digits, which is no loss."""
+    same = "price: {input: 0.10 USD/Mtok, output: 0.20 USD/Mtok}, latency: {p50: 500 ms, p99: 900 ms}"
+    options = f"\noptions:\n  cloud: {{placement: cloud, {same}}}\n  edge: {{placement: edge, {same}, assume: {{why: w, by: b}}}}\n"
+    for more in ("value: {waiting: 5 to 40 USD/h, why: w, by: b}", "users: people"):
+        found = decision(tmp_path, stated(policy, more, options).replace("output: 0 tok", "output: 30 tok"))
+        books = found.books
+        assert (books.likely.premium, books.likely.net, books.net_low, books.net_high) == (0, 0, 0, 0)
+        assert books.p_worth_it in (None, 1.0)
+        assert found.verdict == "worth_it"

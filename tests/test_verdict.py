@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from judged import OPTIONS, TRAFFIC, decision, decisions, write_log
+from judged import OPTIONS, TRAFFIC, decision, decisions, scenario, write_log
+from judged import judged as judged_files
 from scipy.stats import norm
 
 from edgeroi.latency import Latency
@@ -149,6 +150,19 @@ def test_requirements_come_before_money(tmp_path: Path) -> None:
     """A value that covers the premium does not help an edge that misses its deadline."""
     workload = "    value: {waiting: 15 USD/h, why: w, by: b}\n" + NEEDS.format("deadline: {p99: 10 ms}")
     assert judged(tmp_path, workload).verdict == "impossible"
+
+
+@pytest.mark.parametrize(
+    ("hour", "verdict", "gate"), [("20", "worth_it", "pass"), ("0.1", "not_worth_it", "fail"), ("0.1 to 2", "undecided", "pass")]
+)
+def test_a_cheaper_option_that_meets_the_need_takes_nothing_from_an_edge_that_earns_its_price(
+    tmp_path: Path, hour: str, verdict: str, gate: str
+) -> None:
+    """150 ms of 10 M requests are 416,667 h; 195 USD a month more is 0.468 USD/h. Gate and verdict say the same."""
+    text = f"    needs: {{deadline: {{p99: 100 ms}}}}\n    value: {{waiting: {hour} USD/h, why: w, by: b}}\n"
+    options = OPTIONS + REGIONAL.format("latency: 90 ms")
+    found = judged_files(scenario(tmp_path, options + THREE + text), gate=True)
+    assert (found.decisions[0].verdict, found.gate) == (verdict, gate)
 
 
 # ---- a deadline over a sample: the whole interval of the miss ratio must stand on one side -----------------------------------
