@@ -138,7 +138,7 @@ class Books:
         cost = float(self.cost_of(self.candidate, world).usd_month)
         premium = float(more_than(cost, float(self.cost_of(self.baseline, world).usd_month)))
         value = self._value(world)
-        return Outcome(cost, premium, value, (value or 0.0) - premium)
+        return Outcome(cost, premium, value, float(more_than(value or 0.0, premium)))
 
     def _value(self, world: World) -> float | None:
         worth = [part for part in (self._latency_value(world), self._quality_value(world)) if part is not None]
@@ -340,7 +340,7 @@ class Books:
             usd, was, now = (number.in_worlds(worlds) for number in (quality, before, after))
             worth = worth + requests * usd * (now - was)
         premium = more_than(self.candidate.usd_month(traffic, worlds), self.baseline.usd_month(traffic, worlds))
-        return np.asarray(worth - premium, np.float64)
+        return more_than(worth, premium)
 
     def nets_along(self, driver: Range, values: Floats) -> Floats:
         """Net (n,) with one driver at each of these values (n,), all others likely."""
@@ -464,8 +464,8 @@ class Books:
     def break_even(self) -> Mapping[str, float | None]:
         """The value of one driver at which net is 0, all others likely; ``None`` where there is none.
 
-        ``waiting_usd_per_hour`` counts every saved millisecond, felt or not. Each is looked for when it is asked for: most tables
-        show one or two, and the volume takes longer than all the rest.
+        ``waiting_usd_per_hour`` counts every saved millisecond, felt or not, where the median saving is not felt. Each is looked for when
+        it is asked for: most tables show one or two, and the volume takes longer than all the rest.
         """
         own = _proportional(self.stakes.value)
         return _WhenAsked(
@@ -480,12 +480,18 @@ class Books:
         )
 
     def _break_even_waiting(self) -> float | None:
-        saved, requests = self.saved, self.stakes.traffic.requests.likely
-        if saved is None or saved.mean <= 0 or not requests or self.likely.premium <= 0:
+        """Savings as they count, where the median one is felt; else every saved millisecond, as nothing would turn otherwise."""
+        saved, seen, requests, needed = self.saved, self.noticed, self.stakes.traffic.requests.likely, self._premium_less_quality
+        if saved is None or seen is None or self.before is None or self.after is None or not requests:
             return None
-        blocked = self.stakes.value.blocked.likely if isinstance(self.stakes.value, LinearTime) else 1.0
-        hours = requests * saved.mean * blocked / MS_PER_HOUR
-        return self._premium_less_quality / hours if hours else None
+        if self.likely.premium <= 0 or needed <= 0:
+            return None
+        model = self.stakes.value if isinstance(self.stakes.value, LinearTime) else LinearTime(Range.point(1.0))
+        if self.stakes.felt is None or seen.at_p50:
+            worth = self._worth(model, self.before, self.after, NOWHERE)
+            return model.waiting.likely * needed / worth if worth > 0 else None
+        hours = requests * max(0.0, saved.mean) * model.blocked.likely / MS_PER_HOUR
+        return needed / hours if hours else None
 
     @property
     def _premium_less_quality(self) -> float:

@@ -5,6 +5,7 @@ A rule is ``pass``, ``fail``, ``undecided`` (an answer was asked for and there i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -158,22 +159,23 @@ def _money(decision: Decision, gate: Gate) -> Iterator[Finding]:
         yield Finding("edge-value-undeclared", case.workload, "error", status, said + fix, floor, premium, case.place)
     elif books.saved is not None and not case.doubts:
         net = books.prospect.net if books.prospect else books.likely.net
-        status, high, said = _held(net, floor, gate.limits.fail_at)
+        status, high, said = _held(net, floor, gate.limits.fail_at, at_best=books.candidate.best_case)
         yield Finding("edge-net", case.workload, "error", status, said, -floor, high, case.place)
 
 
-def _held(net: Floats | float, floor: float, fail_at: float) -> tuple[Status, float, str]:
+def _held(net: Floats | float, floor: float, fail_at: float, *, at_best: bool) -> tuple[Status, float, str]:
     """Net against the floor: where it is drawn, a loss beyond the floor has to be all but certain (in 1 - ``fail_at`` of the worlds).
 
-    With the value that stands beside the limit: net, or the most it is in that share of the worlds.
+    ``at_best``: net is that of a best case, the most it can be. With the value that stands beside the limit: net, or the most it is in
+    that share of the worlds.
     """
     may = f"{dollars(floor)} may be lost"
     if isinstance(net, float) or not np.ptp(net):
         high = float(np.max(net))
         return "fail" if high < -floor else "pass", high, f"net {signed(high)} a month, {may}"
-    high, p = float(np.quantile(net, 1 - fail_at)), p_words(float(np.mean(net >= 0)))
+    high, p = float(np.quantile(net, 1 - fail_at)), p_words(float(np.mean(net >= 0)), at_best=at_best)
     status: Status = "fail" if float(np.mean(net >= -floor)) <= fail_at else "pass"
-    return status, high, f"net at most {signed(high)} a month in {100 * (1 - fail_at):g} % of worlds, {may}; {p}"
+    return status, high, f"net at most {signed(high)} a month in {100 * (1 - fail_at):g} % of worlds, {may}{f'; {p}' if p else ''}"
 
 
 def _passing(books: Books) -> str:
@@ -184,7 +186,8 @@ def _passing(books: Books) -> str:
         return each
     if books.stakes.felt is not None and not seen.at_p50:
         return f"{each}, and not as time saved: that is felt from {seen.felt_from_ms:,.0f} ms on"
-    return f"value: {{waiting: {waiting:.3g} USD/h, why: ..., by: ...}} or more"
+    step = 10.0 ** (math.floor(math.log10(waiting)) - 2)
+    return f"value: {{waiting: {math.ceil(waiting / step) * step:.3g} USD/h, why: ..., by: ...}} or more"
 
 
 def _baseline_usd(books: Books) -> float:
@@ -222,7 +225,8 @@ def sum_findings(decisions: Sequence[Decision], gate: Gate) -> tuple[Finding, ..
     nets = [d.books.prospect.net if d.books.prospect else d.books.likely.net for d in edge if has_value(d.case)]
     lost = sum(nets, -sum(d.books.likely.premium for d in edge if not has_value(d.case)) + _shared_usd(edge))
     floor = gate.floor_usd(sum(_baseline_usd(d.books) for d in edge))
-    status, high, said = _held(lost, floor, gate.limits.fail_at)
+    at_best = any(decision.books.candidate.best_case for decision in edge)
+    status, high, said = _held(lost, floor, gate.limits.fail_at, at_best=at_best)
     return (gate.waive(Finding("edge-net", None, "error", status, f"all edge workloads together: {said}", -floor, high)),)
 
 

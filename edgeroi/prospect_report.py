@@ -9,7 +9,7 @@ from edgeroi.economics import SAMPLING, Bar, Books
 from edgeroi.estimate import Range
 from edgeroi.report import Cell, Column, Json, Row, Table, span, text, usd, usd_signed
 from edgeroi.spec import GateLimits
-from edgeroi.verdict import dollars, p_words, signed
+from edgeroi.verdict import dollars, signed, sure_words
 
 #: What a driver rests on, where it does not say so itself.
 GUESS = "a guess: no why is stated"
@@ -87,7 +87,7 @@ def _said(books: Books, prospect: Prospect, limits: GateLimits) -> tuple[str, ..
     more = books.requests_to_settle(limits.edge_from, limits.fail_at)
     settled = f"about {more:,} more requests would settle it, were net to stay as it is" if more else ""
     said = (
-        f"{p_words(prospect.p_worth_it)} · mean net {signed(float(prospect.net.mean()))}",
+        " · ".join(part for part in (sure_words(books), f"mean net {signed(float(prospect.net.mean()))}") if part),
         f"knowing everything before choosing is worth {dollars(prospect.evpi)} a month: measure only what costs less",
         settled,
         f"{chance.draws:,} worlds drawn, seed {chance.seed}",

@@ -474,13 +474,20 @@ def _p_worth_it(case: Case) -> float:
 
 def net_words(books: Books) -> str:
     """``+$683.00 a month``, with the probability that it is worth it where net is drawn."""
-    sure = f", {p_words(books.p_worth_it)}" if books.p_worth_it is not None else ""
-    return f"{signed(books.likely.net)} a month{sure}"
+    sure = sure_words(books)
+    return f"{signed(books.likely.net)} a month{f', {sure}' if sure else ''}"
 
 
-def p_words(p: float) -> str:
-    """``P(worth it) 61 %``."""
-    return f"P(worth it) {probability_words(p)}"
+def sure_words(books: Books) -> str:
+    """P(worth it) where net is drawn; of a best case the most it can be."""
+    return "" if books.p_worth_it is None else p_words(books.p_worth_it, at_best=books.candidate.best_case)
+
+
+def p_words(p: float, *, at_best: bool = False) -> str:
+    """``P(worth it) 61 %``, of a best case ``at most 61 %``; nothing where that bounds nothing, for a hope makes nothing likely."""
+    if at_best and p > 0.99:
+        return ""
+    return f"P(worth it) {'at most ' if at_best and p >= 0.01 else ''}{probability_words(p)}"
 
 
 def probability_words(p: float) -> str:
@@ -538,8 +545,8 @@ def _loses(case: Case) -> str:
 def _spanning(case: Case) -> str:
     """The driver that is worth most to know."""
     deciding = case.books.deciding
-    sure = f", {p_words(case.books.p_worth_it)}" if case.books.p_worth_it is not None else ""
-    return f"{deciding.driver.name if deciding else 'no single number'} decides{sure}"
+    sure = sure_words(case.books)
+    return f"{deciding.driver.name if deciding else 'no single number'} decides{f', {sure}' if sure else ''}"
 
 
 def settling(case: Case) -> str:

@@ -46,7 +46,7 @@ from edgeroi.utilisation import inverted_words, utilisation_of
 from edgeroi.values.deadline import Deadline
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.values.none import NoValue
-from edgeroi.verdict import Case, Decision, Step, Verdict, dollars, flips_if, has_value, p_words, sentence, settling, signed
+from edgeroi.verdict import Case, Decision, Step, Verdict, dollars, flips_if, has_value, sentence, settling, signed, sure_words
 from edgeroi.workload import FileAccount
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _verdict_row(decision: Decision) -> Row:
         usd_signed(likely.premium if likely else None),
         usd(likely.value if likely else None) if valued or decision.verdict in _REQUIREMENTS else _undeclared(case),
         usd_signed(likely.net, *_net_ends(books)) if likely and _weighed(decision) else usd_signed(None),
-        ratio(books.p_worth_it if likely and _weighed(decision) else None),
+        ratio(books.p_worth_it if likely and _weighed(decision) and not books.candidate.best_case else None),
         text(flips_if(decision)),
     )
     return Row(cells, _detail(decision))
@@ -259,7 +259,9 @@ def _sureness(decision: Decision, said: str) -> str:
     case, books = decision.case, decision.books
     if not _known(decision) or not _weighed(decision) or books.p_worth_it is None or decision.verdict in _REQUIREMENTS:
         return ""
-    head = "" if _P in said or _P in _verdict_words(decision) else p_words(books.p_worth_it)
+    head = "" if _P in said or _P in _verdict_words(decision) else sure_words(books)
+    if head and not (books.candidate.answered_for or books.candidate.best_case):
+        head += " if its latency is as stated"
     is_open = case.limits.fail_at < books.p_worth_it < case.limits.edge_from
     return " · ".join(part for part in (head, settling(case) if is_open else "") if part)
 
@@ -700,7 +702,8 @@ def _candidate(decision: Decision) -> dict[str, Json]:
         "net_low_usd_month": books.net_low if weighed else None,
         "net_high_usd_month": books.net_high if weighed else None,
         "net_mean_usd_month": float(books.prospect.net.mean()) if weighed and books.prospect else None,
-        "p_worth_it": books.p_worth_it if weighed else None,
+        "p_worth_it": books.p_worth_it if weighed and not books.candidate.best_case else None,
+        "p_best_case": books.p_worth_it if weighed and books.candidate.best_case else None,
         "basis": books.saved.basis if books.saved else None,
     }
 

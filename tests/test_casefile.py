@@ -185,7 +185,7 @@ def test_without_a_vantage_or_the_users_it_is_undecided_and_says_what_to_state(t
 
 
 def test_a_winning_best_case_asks_to_be_probed_and_a_losing_one_is_final(tmp_path: Path) -> None:
-    """60 ms x 1 M requests are 16.7 h; the edge costs 1.85 USD more at 100 tokens."""
+    """60 ms x 1 M requests are 16.7 h; the edge costs 2.82 USD more: 6.66 at 100 tokens, less 3.35 of free neurons and the 0.50 of now."""
     write_log(tmp_path / "log.jsonl", [100.0] * 500, network_ms=60.0)
     volume = "    requests: 1M /month\n    users: machines\n"
     wins = small(tmp_path, "seen_from: client", f"{volume}    value: {{waiting: 15 USD/h, why: w, by: b}}\n")

@@ -98,6 +98,19 @@ def test_the_break_even_hour(tmp_path: Path) -> None:
     assert net_with(tmp_path, WAITING.format(f"{hour:.12f}")) == pytest.approx(0, abs=1e-6)
 
 
+def test_the_break_even_hour_counts_what_people_feel(tmp_path: Path) -> None:
+    """Half of the savings fall short of 100 ms and pay nothing, so the hour must be worth more than one of which each saving counts."""
+    log = write_log(tmp_path / "edge.jsonl", [50.0] * 300 + [120.0] * 200, placement="edge")
+    options = OPTIONS.replace("latency: 20 ms", f"log: {log}")
+    felt = books(tmp_path, "    where: {workload: search}\n" + WAITING.format(0.3), options).break_even["waiting_usd_per_hour"]
+    # 60 % save 120 ms and count; 40 % save 50 ms and do not.
+    assert felt == pytest.approx(195 / (10_000_000 * 0.6 * 120 / 3_600_000))
+    assert net_with(tmp_path, "    where: {workload: search}\n" + WAITING.format(f"{felt:.12f}"), options) == pytest.approx(0, abs=1e-6)
+    counted = "    where: {workload: search}\n    users: machines\n" + WAITING.format(0.3)
+    everything = books(tmp_path, counted, options).break_even["waiting_usd_per_hour"]
+    assert everything == pytest.approx(195 / (10_000_000 * (0.6 * 120 + 0.4 * 50) / 3_600_000))
+
+
 def test_the_break_even_saving(tmp_path: Path) -> None:
     """15 USD/h on 10 M requests: 195 USD are 4.68 ms; but nobody feels less than 100 ms."""
     felt = books(tmp_path, WAITING.format(15)).break_even["saved_ms"]

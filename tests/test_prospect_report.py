@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judged import OPTIONS, TRAFFIC, decision, judged, scenario
+from judged import OPTIONS, TRAFFIC, decision, judged, scenario, write_log
 
 import edgeroi
 from edgeroi.draws import Chance
@@ -220,3 +221,30 @@ def test_a_fee_with_a_reason_may_be_per_account(tmp_path: Path) -> None:
     (bar,) = books.bars
     assert (bar.driver.name, bar.driver.why) == ("options.edge.fixed", "quote")
     assert [line.account for line in books.candidate_cost.lines if line.kind == "fixed"] == ["edge"]
+
+
+# ---- a best case is no chance ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hour", "p", "said"), [("5 to 40", 1.0, ()), ("0.05 (0.05..0.25)", 0.48, ("P(worth it) at most 48 %",))], ids=["wins", "open"]
+)
+def test_of_a_best_case_it_is_known_only_how_likely_it_is_at_most(tmp_path: Path, hour: str, p: float, said: tuple[str, ...]) -> None:
+    """60 ms x 1 M requests are 16.7 h, the edge costs 1.85 USD more: 0.111 USD/h; above it lies (0.139/0.2)^2 = 48 % of the triangle."""
+    write_log(tmp_path / "log.jsonl", [100.0] * 500, network_ms=60.0)
+    offers = "now: {price: {input: 0.005 USD/Mtok}}\n    edge: {price: {input: 0.0235 USD/Mtok}}\n    runs_on: edge"
+    worth = f"requests: 1M /month\n    users: machines\n    value: {{waiting: {hour} USD/h, why: w, by: b}}"
+    file = scenario(tmp_path, f"log: log.jsonl\nseen_from: client\nworkloads:\n  search:\n    {offers}\n    {worth}\n")
+    candidate = json.loads(run("check", file, "--format", "json").stdout)["scenarios"][0]["workloads"][0]["candidate"]
+    assert candidate["p_worth_it"] is None
+    assert candidate["p_best_case"] == pytest.approx(p, abs=0.01)
+    told = run("check", file).stdout
+    assert sorted(set(re.findall(r"P\(worth it\)[^,;·\n]*%", told))) == sorted(set(said))
+    (row,) = csv.DictReader(io.StringIO(run("compare", file, "--format", "csv").stdout))
+    assert row["p_worth_it"] == ""
+
+
+def test_a_latency_that_is_only_stated_gives_a_chance_on_that_condition(tmp_path: Path) -> None:
+    options = OPTIONS.replace(", assume: {why: so it is said, by: dana}", "")
+    file = scenario(tmp_path, options + SERVED + "    value: {waiting: 15 (5..40) USD/h, why: w, by: b}\n")
+    assert "P(worth it) > 99 % if its latency is as stated" in run("compare", file).stdout
