@@ -530,7 +530,7 @@ class Books:
         likely = self.stakes.traffic.requests
         traffic = replace(self.stakes.traffic, requests=Range.point(requests))
         books = replace(self, stakes=replace(self.stakes, traffic=traffic))
-        if self.baseline.servers or self.candidate.servers or not likely.likely:
+        if self.baseline.queued or self.candidate.queued or not likely.likely:
             return books.in_world({likely.name: requests} if likely.name else {}).net
         premium = float(books.candidate_cost.usd_month) - float(books.baseline_cost.usd_month)
         return (self.likely.value or 0.0) * requests / likely.likely - premium

@@ -336,6 +336,11 @@ class Option:
         """Where it runs: of a policy, every place one of its parts does, the first asked first."""
         return tuple(dict.fromkeys(part.placement for part in self.parts)) or (self.placement,)
 
+    @property
+    def queued(self) -> bool:
+        """Whether requests wait for servers of its own, or of a part of it: each then takes longer where there are more."""
+        return any(part.servers for part in (self, *self.parts))
+
     def timing(self, judged: str) -> Timed | None:
         """What is known of the judged measure."""
         return self.ttft if judged == "ttft" else self.e2e

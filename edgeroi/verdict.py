@@ -631,7 +631,7 @@ def flips_if(decision: Decision) -> str | None:
 
 def _volume_flip(books: Books) -> tuple[str, ...]:
     """The volume at which servers of one's own turn from a loss into a gain, or back."""
-    if books.candidate.servers is None:
+    if not books.candidate.queued:
         return ()
     turn, likely = books.break_even["requests_month"], books.stakes.traffic.requests.likely
     if turn is None:

@@ -557,3 +557,35 @@ def test_a_policy_of_equals_changes_nothing_in_any_world(tmp_path: Path, policy:
         assert (books.likely.premium, books.likely.net, books.net_low, books.net_high) == (0, 0, 0, 0)
         assert books.p_worth_it in (None, 1.0)
         assert found.verdict == "worth_it"
+
+
+def test_the_volume_at_which_a_policy_over_servers_turns(tmp_path: Path) -> None:
+    """Eight servers behind a split: at the break-even volume they are busier, requests wait longer, and net is 0 all the same."""
+    text = """
+options:
+  cloud: {placement: cloud, price: {input: 0.10 USD/Mtok}, rtt: 90 ms, service: {p50: 200 ms, p99: 700 ms}}
+  site:
+    placement: edge
+    price: {gpu: 0.80 USD/h}
+    rtt: 8 ms
+    service: {p50: 55 ms, p99: 210 ms}
+    capacity: {per_site: 2, sites: 4}
+    assume: {why: w, by: b}
+  both: {split: {site: 90%, cloud: 10%}}
+workloads:
+  w:
+    requests: 40M /month
+    tokens: {input: 300 tok, output: 10 tok}
+    options: [cloud, both]
+    runs_on: both
+    users: machines
+    value: {waiting: 0.2 USD/h, why: w, by: b}
+"""
+    turn = decision(tmp_path, text).books.break_even["requests_month"]
+    assert turn is not None
+    there = decision(tmp_path, text, (f"w.requests={turn:.6f} /month",)).books
+    assert there.likely.net == pytest.approx(0, abs=1e-3)
+    fewer = decision(tmp_path, text).books
+    assert there.after is not None
+    assert fewer.after is not None
+    assert there.after.mean_ms > fewer.after.mean_ms + 0.1
