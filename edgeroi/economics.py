@@ -307,10 +307,17 @@ class Books:
         """The names of the samples of both sides: one, where the candidate is the baseline's own sample, moved or not."""
         timings = [option.timing(self.stakes.judge) for option in (self.baseline, self.candidate)]
         one, two = (timing.sample if isinstance(timing, Timing) else None for timing in timings)
-        if one is not None and (same_sample(one, two) or (self.candidate.best_case and not self.candidate.policy)):
+        if one is not None and (
+            same_sample(one, two) or all(self._of_sample(part, one) for part in self.candidate.parts or (self.candidate,))
+        ):
             return sample_name(one), sample_name(one)
         names = [sample_name(sample or latency) if latency else "" for sample, latency in ((one, self.before), (two, self.after))]
         return names[0], names[1] if names[1] != names[0] else f"{names[1]}, apart"
+
+    def _of_sample(self, option: Option, sample: Latency) -> bool:
+        """Whether an option's requests are those of the baseline's sample: its best case is these, each less its part of the network."""
+        timing = option.timing(self.stakes.judge)
+        return option.best_case or (isinstance(timing, Timing) and same_sample(sample, timing.sample))
 
     @cached_property
     def prospect(self) -> Prospect | None:

@@ -575,7 +575,7 @@ options:
 workloads:
   w:
     requests: 40M /month
-    tokens: {input: 300 tok, output: 10 tok}
+    tokens: {input: 300 tok, output: 0 tok}
     options: [cloud, both]
     runs_on: both
     users: machines
@@ -589,3 +589,27 @@ workloads:
     assert there.after is not None
     assert fewer.after is not None
     assert there.after.mean_ms > fewer.after.mean_ms + 0.1
+
+
+def test_a_split_with_a_best_case_errs_half_as_much_as_the_best_case(tmp_path: Path) -> None:
+    """Both parts are the baseline's own requests, each less its part of the network: what they have in common cancels out."""
+    write_log(tmp_path / "log.jsonl", [100.0 + 400.0 * (n % 10 == 0) for n in range(500)], network_ms=lambda n: 40.0 + n % 40)
+    text = """log: log.jsonl
+seen_from: client
+options:
+  cloud: {placement: cloud, price: {input: 0.05 USD/Mtok}}
+  edge: {placement: edge, price: {input: 0.20 USD/Mtok}}
+  half: {split: {edge: 50%, cloud: 50%}}
+workloads:
+  search:
+    requests: 10M /month
+    options: [cloud, edge, half]
+    baseline: cloud
+    runs_on: RUNS_ON
+    users: machines
+    value: {waiting: 1 USD/h, why: w, by: b}
+"""
+    whole, half = (decision(tmp_path, text.replace("RUNS_ON", name)).books for name in ("edge", "half"))
+    assert whole.net_high - whole.net_low > 1
+    assert half.likely.net == pytest.approx(whole.likely.net / 2)
+    assert half.net_high - half.net_low == pytest.approx((whole.net_high - whole.net_low) / 2, rel=0.1)
