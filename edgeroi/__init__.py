@@ -31,6 +31,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             assembly                                    policies put together, each part as it serves its own requests
             tuning                                      the best setting of a policy, with its curve
             economics                                   premium, value, net, their prospect, break-evens
+            probe_run                                   a run of a probe: its answers, what was expected of them, whether to trust it
             prediction                                  what a policy should take, by its parts as a probe measured them
             hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,96 +11,14 @@ from edgeroi.histogram import nearest_rank
 from edgeroi.hybrid import kind_of
 from edgeroi.pairs import Difference
 from edgeroi.prediction import Prediction
-from edgeroi.probe_plan import ProbePlan, Target
+from edgeroi.probe_run import PolicyRun, ProbeRun, TargetRun
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, text
 from edgeroi.stats import order_statistic_ranks
-from edgeroi.trust import BLIND, Rates, SelfTest, quantile_of
+from edgeroi.trust import BLIND, SelfTest, quantile_of
 
 _QUANTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 #: How many successes an interval of a quantile needs on both sides.
 _NEEDED: Mapping[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
-
-
-@dataclass(frozen=True)
-class TargetRun:
-    """One target's part of a run: its answers after the warm-up, those of the warm-up, its rates, what was not sent, its cold starts."""
-
-    target: Target
-    steady: tuple[Exchange, ...]
-    warm: tuple[Exchange, ...]
-    rates: Rates
-    paused: int = 0
-    unpaid: int = 0
-    cold: tuple[Exchange, ...] = ()
-
-    @property
-    def successes(self) -> tuple[Exchange, ...]:
-        """The answers."""
-        return tuple(exchange for exchange in self.steady if exchange.error is None)
-
-    @property
-    def errors(self) -> Mapping[str, int]:
-        """Failures by kind, the most frequent first."""
-        kinds: dict[str, int] = {}
-        for exchange in self.steady:
-            if exchange.error is not None:
-                kinds[exchange.error] = kinds.get(exchange.error, 0) + 1
-        return dict(sorted(kinds.items(), key=lambda told: (-told[1], told[0])))
-
-
-@dataclass(frozen=True)
-class PolicyRun:
-    """A policy as it ran, beside what its parts make expect. ``usd``: one call of each endpoint at its mean tokens, where priced."""
-
-    run: TargetRun
-    prediction: Prediction | None
-    usd: Mapping[str, float | None]
-
-    @property
-    def calls(self) -> Mapping[str, float]:
-        """How many calls of each endpoint a request paid for."""
-        return self._per_request(lambda exchange: [*exchange.calls], lambda exchange: exchange.unpaid)
-
-    @property
-    def given_up(self) -> Mapping[str, float]:
-        """How many calls of each endpoint a request gave up."""
-        return self._per_request(lambda exchange: exchange.given_up, lambda _: ())
-
-    @property
-    def answered(self) -> Mapping[str, float]:
-        """The share of requests each endpoint answered."""
-        return self._per_request(lambda e: (e.answered_by,) if e.answered_by and e.error is None else (), lambda _: ())
-
-    def _per_request(self, of: Callable[[Exchange], Sequence[str]], less: Callable[[Exchange], Sequence[str]]) -> Mapping[str, float]:
-        steady = self.run.steady
-        totals = {name: sum(of(e).count(name) - less(e).count(name) for e in steady) for name in self.usd}
-        return {name: total / len(steady) for name, total in totals.items()} if steady else {}
-
-    def usd_1k(self, calls: Mapping[str, float]) -> float | None:
-        """What 1,000 requests cost that pay for so many calls; ``None`` where an endpoint that is called has no price."""
-        each = [(number, self.usd[name]) for name, number in calls.items() if number]
-        known = [number * usd for number, usd in each if usd is not None]
-        return 1e3 * sum(known) if each and len(known) == len(each) else None
-
-
-@dataclass(frozen=True)
-class ProbeRun:
-    """A run: its targets, differences by measure, why it is not to be trusted, and what the probe itself adds."""
-
-    plan: ProbePlan
-    targets: tuple[TargetRun, ...]
-    differences: tuple[tuple[str, Difference], ...]
-    reasons: tuple[str, ...]
-    added: SelfTest | None
-    log: str
-    seed: int
-    interrupted: bool = False
-    policies: tuple[PolicyRun, ...] = ()
-
-    @property
-    def trusted(self) -> bool:
-        """Whether a decision may rest on it."""
-        return not self.reasons
 
 
 def summary(values: Sequence[float]) -> dict[str, Json] | None:

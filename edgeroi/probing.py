@@ -24,7 +24,8 @@ from edgeroi.pairs import Difference, by_block, difference
 from edgeroi.prediction import predicted
 from edgeroi.prices import Price
 from edgeroi.probe_plan import ProbePlan, Target
-from edgeroi.probe_report import PolicyRun, ProbeRun, TargetRun, added_document
+from edgeroi.probe_report import added_document
+from edgeroi.probe_run import PolicyRun, ProbeRun, TargetRun
 from edgeroi.prober import RUN_UP, Conduct, Prober
 from edgeroi.recording import Recording
 from edgeroi.report import Report

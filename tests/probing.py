@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+import httpcore
 import numpy as np
 
 from edgeroi.exchange import Exchange
@@ -79,6 +80,17 @@ def stopped_for(pid: int, after_s: float, seconds: float) -> Iterator[None]:
     thread.start()
     yield
     thread.join(after_s + seconds + 5)
+
+
+class SlowNetwork(httpcore.SyncBackend):
+    """Takes so much longer to connect."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def connect_tcp(self, *args: object, **kwargs: object) -> httpcore.NetworkStream:
+        time.sleep(self._seconds)
+        return super().connect_tcp(*args, **kwargs)  # type: ignore[arg-type]
 
 
 class DelayingProxy:

@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-import httpcore
 import pytest
 import trustme
+from probing import SlowNetwork
 
 from edgeroi.dialects.http import DIALECT as HTTP
 from edgeroi.estimate import Range
@@ -125,13 +125,8 @@ def test_giving_up_wakes_whoever_waits_for_the_answer(encrypted: bool) -> None:
 
 
 def test_giving_up_while_connecting_ends_once_connected() -> None:
-    class SlowNetwork(httpcore.SyncBackend):
-        def connect_tcp(self, *args: object, **kwargs: object) -> httpcore.NetworkStream:
-            time.sleep(0.3)
-            return super().connect_tcp(*args, **kwargs)  # type: ignore[arg-type]
-
     with Server(delays) as server:
-        found, _ = given_up_after(0.1, Wire(Endpoint(f"{server.url}/delay/0"), backend=SlowNetwork()))
+        found, _ = given_up_after(0.1, Wire(Endpoint(f"{server.url}/delay/0"), backend=SlowNetwork(0.3)))
         assert found.error == "given_up"
         assert server.served == []  # nothing was sent
 

@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterator
 from time import perf_counter_ns
 
-import httpcore
 import numpy as np
 import pytest
 import trustme
-from probing import DelayingProxy, nearest, probed, server_process, stopped_for, wrong_every_time
+from probing import DelayingProxy, SlowNetwork, nearest, probed, server_process, stopped_for, wrong_every_time
 
 from edgeroi.dialects.openai_chat import DIALECT as CHAT
 from edgeroi.exchange import Exchange, Stamps
@@ -147,8 +146,8 @@ def test_a_streamed_answer_is_timed_by_its_content() -> None:
             moment += after_ms * 1_000_000
             wait_until(moment)
             times.append(reply.chunk(data))
+        sent.append(times)  # before the end: who hears that counts at once
         reply.end()
-        sent.append(times)
 
     def measured() -> Iterator[str]:
         sent.clear()
@@ -300,15 +299,10 @@ def test_a_certificate_nobody_vouches_for_is_refused(authority: trustme.CA) -> N
 
 
 def test_connecting_is_timed_apart_from_looking_up() -> None:
-    class SlowNetwork(httpcore.SyncBackend):
-        def connect_tcp(self, *args: object, **kwargs: object) -> httpcore.NetworkStream:
-            time.sleep(0.05)
-            return super().connect_tcp(*args, **kwargs)  # type: ignore[arg-type]
-
     from edgeroi.dialects.http import DIALECT
 
     with Server(delays) as server:
-        wire = Wire(Endpoint(f"{server.url}/delay/0"), backend=SlowNetwork())
+        wire = Wire(Endpoint(f"{server.url}/delay/0"), backend=SlowNetwork(0.05))
         first, second = (
             wire.exchange(DIALECT.ask({}, None, False), DIALECT.listen(False), Exchange("t", perf_counter_ns(), Stamps())) for _ in range(2)
         )
