@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from edgeroi.workload import Profile, SeenFrom
 
 __all__ = ["__version__", "check", "compare", "profile"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def profile(

@@ -206,3 +206,9 @@ def test_a_stretch_that_is_gone_is_not_left_to_rot() -> None:
 
 def test_a_command_is_really_run(tmp_path: Path) -> None:
     assert run("printf 'x\\ny  \\n\\n'; echo z >&2", tmp_path) == ("x", "y", "", "z")
+
+
+def test_the_number_of_formats_is_the_number_there_is() -> None:
+    from edgeroi.logs.format import formats
+
+    assert f"[{len(formats())} formats](docs/formats.md)" in README
