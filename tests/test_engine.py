@@ -449,6 +449,21 @@ def test_a_saved_profile_remembers_vantage_sampling_and_damage(path, tmp_path):
     assert "stream_truncated" in read_logs([broken], BY).files[0].damage
 
 
+def test_a_saved_profile_says_what_can_no_longer_reach_its_requests(path, tmp_path):
+    path.write_text('{"latency_ms": 10, "status": 200}\n')
+    saved = tmp_path / "a.profile"
+    saved.write_bytes(dumped(read_logs([path], reading(sampling=0.1))))
+    late = reading(
+        map=("latency_ms=took:s",), const=("cost_usd=0.01", "workload=chat"), not_error=("503",), require=("status",), seen_from="client"
+    )
+    (account,) = read_logs([saved], late).files
+    passed = "map, const cost_usd, not_error, require, seen_from cannot reach them"  # a label can still be said of all
+    assert account.notes[-1] == f"its requests were counted when it was saved: {passed}, say it of their logs"
+    assert "sampling cannot" in read_logs([saved], reading(sampling=0.5)).files[0].notes[-1]
+    for agreeing in (reading(), reading(sampling=0.1, const=("workload=chat",))):
+        assert not any("cannot reach" in note for note in read_logs([saved], agreeing).files[0].notes)
+
+
 def test_a_saved_profile_that_was_changed_is_refused(path, tmp_path):
     whole = gzip.decompress(dumped(read_logs([path], BY)))
     changes = [(whole[:-9], "cut or changed"), (whole[:-1] + b"x", "cut or changed"), (whole.replace(b" 2 ", b" 3 ", 1), "of version 3")]

@@ -249,6 +249,8 @@ def _chunk(saved: SavedProfile, reading: Reading) -> Chunk:
     partial = saved.partial
     notes = [f"saved from {log.path} ({log.digest})" for log in saved.logs]
     notes += [f"the saved profile does not tell {column}" for column in _untold(partial, reading)]
+    if passed := _passed_over(saved, reading):
+        notes.append(f"its requests were counted when it was saved: {', '.join(passed)} cannot reach them, say it of their logs")
     return Chunk(
         sum((log.lines for log in saved.logs), LineCount()),
         partial=as_read(partial, reading),
@@ -258,6 +260,19 @@ def _chunk(saved: SavedProfile, reading: Reading) -> Chunk:
         damage="; ".join(f"{log.path}: {log.damage}" for log in saved.logs if log.damage) or None,
         saved_from=tuple(replace(log, growth=None) for log in saved.logs),
     )
+
+
+def _passed_over(saved: SavedProfile, reading: Reading) -> list[str]:
+    """What the reading says of single requests, or otherwise than the profile, and a saved profile can no longer follow."""
+    said = {
+        "map": reading.mapped,
+        **{f"const {column}": True for column in reading.const if COLUMNS[column] != "label"},
+        "not_error": bool(reading.not_error),
+        "require": bool(reading.needed),
+        "seen_from": reading.seen_from not in (None, saved.seen_from),
+        "sampling": reading.sampling not in (1.0, saved.sampling),
+    }
+    return [name for name, is_said in said.items() if is_said]
 
 
 def _untold(partial: Partial, reading: Reading) -> list[str]:
