@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeroi.engines import local
 from edgeroi.engines.local import read_logs
 from edgeroi.errors import EdgeroiError
 from edgeroi.logs import objects
@@ -109,6 +110,18 @@ def test_a_document_too_large_to_hold_is_refused_with_advice(monkeypatch):
     monkeypatch.setattr(objects, "LARGEST_DOCUMENT", 100)
     with pytest.raises(EdgeroiError, match=r"jq -c '\.\[\]'"):
         list(FORMAT.read_stream(io.BytesIO(b'[{"latency_ms": 1}' + b" " * 100 + b"]"), reading()))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_which_of_several_logs_is_too_large_is_said(tmp_path, monkeypatch, jobs):
+    """Processes are forked, so that the smaller limit holds in them too."""
+    monkeypatch.setattr(objects, "LARGEST_DOCUMENT", 100)
+    monkeypatch.setattr(local, "_SMALL_BYTES", 0)
+    (tmp_path / "a.jsonl").write_text('{"latency_ms": 1}\n')
+    (tmp_path / "b.json").write_text('[{"latency_ms": 1}' + " " * 100 + "]")
+    with pytest.raises(EdgeroiError) as refused:
+        read_logs([tmp_path], reading(), jobs=jobs)
+    assert str(refused.value).startswith(f"{tmp_path / 'b.json'}: one JSON value of more than")
 
 
 def test_claims_only_arrays_that_tell_a_latency():

@@ -21,6 +21,7 @@ from edgeroi.engines.counting import FILE, Bin, Counting
 from edgeroi.engines.duplicates import Repeated, Sieve, keys_of
 from edgeroi.engines.inputs import Input, Task, let_go, once_only
 from edgeroi.engines.opening import Seen
+from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.format import RAW_BYTES, Chunk, Fault, LineFormat, StreamFormat
 from edgeroi.logs.lines import BOM, LONGEST_LINE
 from edgeroi.logs.pieces import NewlineCount, Piece, pieces
@@ -156,8 +157,12 @@ class Reader:
 
     def read(self, number: int) -> Iterator[Part]:
         """Read a task to its end, or until stopped; blocks of it that nobody else takes come before the part of the task."""
-        task, part = self.plan.tasks[number], Part(number)
-        input = self.plan.inputs[task.file]
+        task = self.plan.tasks[number]
+        with _told_of(self.plan.inputs[task.file]):
+            yield from self._parts(number, task)
+
+    def _parts(self, number: int, task: Task) -> Iterator[Part]:
+        part, input = Part(number), self.plan.inputs[task.file]
         if task.end is not None:
             self._read_range(part, input, task)
         elif isinstance(input.detected.format, LineFormat):
@@ -348,6 +353,17 @@ def _stated(batch: Batch, input: Input) -> Batch:
         labels[FILE] = Labels.constant(input.source.path, batch.n)
     stated = replace(batch, labels=labels, numbers=numbers)
     return replace(stated, labels=cut_labels(stated, input.reading.cuts)) if input.reading.cuts else stated
+
+
+@contextmanager
+def _told_of(input: Input) -> Iterator[None]:
+    """What is wrong with a log is said of it by name."""
+    try:
+        yield
+    except EdgeroiError as error:
+        if error.place is not None:
+            raise
+        raise type(error)(error.message, place=Place(input.source.path), key=error.key, fix=error.fix) from None
 
 
 @contextmanager
