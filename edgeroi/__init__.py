@@ -122,7 +122,12 @@ def profile(
         logs = [logs]
     if isinstance(logs, Sequence):
         from edgeroi.engines.local import read_logs
+        from edgeroi.errors import EdgeroiError
 
+        named: Sequence[object] = logs
+        if (other := next((log for log in named if not isinstance(log, str | Path)), None)) is not None:
+            fix = "profile a DataFrame by itself, or several as one: pd.concat(frames)"
+            raise EdgeroiError(f"a {type(other).__name__} is not the name of a log", key="logs", fix=fix)
         return read_logs(list(logs), how, jobs=jobs)
     from edgeroi.logs.frame import profile_frame
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import edgeroi
 from edgeroi.engines.local import read_logs
 from edgeroi.errors import EdgeroiError
 from edgeroi.logs import frame
@@ -30,6 +31,15 @@ def test_the_same_log_from_a_file_and_from_a_frame(dtype_backend):
     assert told.partial == file.partial
     assert told.lines == file.lines
     assert told.files[0].counted == "records"
+
+
+def test_a_frame_is_in_no_format_and_no_name_of_a_log():
+    """Neither is passed over, nor is a frame among names taken for the name of a file."""
+    rows = pd.DataFrame({"latency_ms": [1.0]})
+    with pytest.raises(EdgeroiError, match="log_format"):
+        edgeroi.profile(rows, log_format="k6")
+    with pytest.raises(EdgeroiError, match="a DataFrame is not the name of a log"):
+        edgeroi.profile([str(SAMPLE), rows])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])

@@ -32,8 +32,11 @@ _ROWS = 1 << 16
 def profile_frame(frame: pd.DataFrame, reading: Reading, name: str = "DataFrame") -> Profile:
     """The profile of a DataFrame; every row is accounted for, as records numbered from 1.
 
-    Raises ``EdgeroiError`` where it has no column for latency, or one that is wanted twice, and where it is to be deduplicated.
+    Raises ``EdgeroiError`` where it has no column for latency, or one that is wanted twice, where a format is said, and where it is to be
+    deduplicated.
     """
+    if reading.format is not None:
+        raise EdgeroiError("a DataFrame is in no log's format", key="log_format", fix="say with map which of its columns are which")
     if reading.dedupe:
         raise EdgeroiError("a DataFrame's rows are its own to tell apart", key="dedupe", fix="give frame.drop_duplicates()")
     census, kept, lines, notes = Census(reading.by), Kept(), LineCount(), dict[str, None]()
