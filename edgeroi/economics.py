@@ -212,6 +212,11 @@ class Books:
         return part / self.before.quantile(0.5) if part is not None and self.before and self.before.quantile(0.5) else None
 
     @property
+    def latency_worth(self) -> float:
+        """What the difference in latency is likely worth, USD a month; 0 where nobody says, or nobody knows."""
+        return self._latency_value(NOWHERE) or 0.0
+
+    @property
     def quality_worth(self) -> float:
         """What the difference in quality is likely worth, USD a month; 0 where nobody says."""
         return self._quality_value(NOWHERE) or 0.0
@@ -570,7 +575,7 @@ class Books:
     def _break_even_worth(self, number: Range) -> float | None:
         """The one number of the value model that its value is proportional to."""
         worth, needed = self._latency_value(NOWHERE), self._premium_less_quality
-        return number.likely * needed / worth if worth and worth > 0 and needed > 0 else None
+        return number.likely * needed / worth if worth and needed / worth > 0 else None
 
 
 class _WhenAsked(Mapping[str, float | None]):

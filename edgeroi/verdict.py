@@ -537,9 +537,10 @@ def _is_aggregate(case: Case) -> bool:
 
 
 def _loses(case: Case) -> str:
+    saves = case.books.saved is not None and case.books.saved.p50 >= 0
     even = "even the best case loses" if case.books.candidate.best_case else "loses"
     at_best = " at best" if case.books.candidate.best_case and case.books.prospect is None else ""
-    return f"{even}: net {net_words(case.books)}{at_best}" + (f", the saving is {_felt_words(case)}" if _unfelt(case) else "")
+    return f"{even}: net {net_words(case.books)}{at_best}" + (f", the saving is {_felt_words(case)}" if _unfelt(case) and saves else "")
 
 
 def _spanning(case: Case) -> str:
@@ -661,9 +662,9 @@ def _requirement_flip(case: Case) -> str:
 def _worth_flip(case: Case, points: Mapping[str, float | None]) -> str:
     model = case.books.stakes.value
     if isinstance(model, Deadline) and points.get("usd_per_miss"):
-        return f"a miss {_side(case)} {dollars(points['usd_per_miss'])}"
+        return f"a miss {_rate_side(case)} {dollars(points['usd_per_miss'])}"
     if isinstance(model, Elasticity) and points.get("margin_usd_per_request"):
-        return f"margin {_side(case)} {dollars(points['margin_usd_per_request'])} a request"
+        return f"margin {_rate_side(case)} {dollars(points['margin_usd_per_request'])} a request"
     if isinstance(model, LinearTime):
         return ", or ".join(_waiting_flips(case, points))
     each = points["usd_per_1k_requests"]
@@ -695,6 +696,11 @@ def _unfelt(case: Case) -> bool:
 
 def _side(case: Case) -> str:
     return "<" if case.books.likely.net > 0 else ">"
+
+
+def _rate_side(case: Case) -> str:
+    """On which side of its break-even a rate turns the verdict: the more a miss costs, the worse for what misses more."""
+    return _side(case) if case.books.latency_worth >= 0 else _other_side(case)
 
 
 def _other_side(case: Case) -> str:
@@ -746,18 +752,24 @@ def _condition(decision: Decision) -> str:
 
 def _condition_of_cheaper(books: Books, saved_ms: float | None) -> str:
     if saved_ms is not None and saved_ms < 0:
-        return f"it pays as long as it is not slower than {books.baseline.name} by more than {milliseconds(-saved_ms)} ms"
+        return f"it pays {_when(books)} it is not slower than {books.baseline.name} by more than {milliseconds(-saved_ms)} ms"
     if books.quality_worth < 0:
         each = -books.likely.premium / books.stakes.traffic.requests.likely * 1000
-        return f"it pays as long as its answers are not worth {dollars(each)} less a thousand requests"
+        return f"it pays {_when(books)} its answers are not worth {dollars(each)} less a thousand requests"
     if books.slower:
         return "it pays if the wait it adds costs less than that" if books.likely.premium < -5e-7 else "it pays only if it is not slower"
     return "it needs no reason for its price"
 
 
+def _when(books: Books) -> str:
+    return "as long as" if books.likely.net >= 0 else "only if"
+
+
 def _own_terms(case: Case, points: Mapping[str, float | None]) -> Iterator[str]:
     """The break-even in the terms of the value model; in those of waiting where none is declared."""
     model = case.books.stakes.value
+    if case.books.latency_worth < 0:
+        return
     if isinstance(model, Deadline):
         if points.get("usd_per_miss") is not None:
             yield f"a miss costs more than {dollars(points['usd_per_miss'])}"

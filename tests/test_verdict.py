@@ -409,3 +409,27 @@ def test_what_the_net_pays_for_of_peoples_time(tmp_path: Path) -> None:
 def test_the_same_price_is_said_as_such(tmp_path: Path) -> None:
     said = sentence(judged(tmp_path, "", OPTIONS.replace("0.20", "0.005").replace("latency: 20 ms", "latency: 180 ms")))
     assert said == "w: edge costs as much as cloud and adds 10 of 170 ms of a request; it pays only if it is not slower."
+
+
+def test_a_cheaper_option_that_is_too_slow_already_pays_only_if_it_were_less_so(tmp_path: Path) -> None:
+    """195 USD less buys 4.68 ms at 15 USD/h; it adds 30, which counts however little anybody feels it."""
+    swapped = (
+        OPTIONS.replace("input: 0.005", "input: 0.30").replace("input: 0.20", "input: 0.105").replace("latency: 20 ms", "latency: 200 ms")
+    )
+    found = judged(tmp_path, "    value: {waiting: 15 USD/h, why: w, by: b}\n", swapped)
+    assert found.verdict == "not_worth_it"
+    assert "felt" not in found.reason
+    assert sentence(found).endswith("it pays only if it is not slower than cloud by more than 4.7 ms.")
+
+
+def test_what_misses_more_turns_where_a_miss_costs_less(tmp_path: Path) -> None:
+    """All 10 M requests miss 180 ms at the edge and none in the cloud: 195 USD saved are 0.0000195 USD a miss, on either side of it."""
+    swapped = (
+        OPTIONS.replace("input: 0.005", "input: 0.30").replace("input: 0.20", "input: 0.105").replace("latency: 20 ms", "latency: 200 ms")
+    )
+    value = "    value: {{deadline: {{limit: 180 ms, per_miss: {} USD/miss}}, why: w, by: b}}\n"
+    loses, wins = (judged(tmp_path, value.format(usd), swapped) for usd in ("0.00004", "0.00001"))
+    assert (loses.verdict, wins.verdict) == ("not_worth_it", "worth_it")
+    assert loses.books.break_even["usd_per_miss"] == pytest.approx(0.0000195)
+    assert (flips_if(loses) or "").startswith("a miss < $0.0000195")
+    assert (flips_if(wins) or "").startswith("a miss > $0.0000195")
