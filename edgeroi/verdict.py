@@ -768,13 +768,12 @@ def _when(books: Books) -> str:
 def _own_terms(case: Case, points: Mapping[str, float | None]) -> Iterator[str]:
     """The break-even in the terms of the value model; in those of waiting where none is declared."""
     model = case.books.stakes.value
-    if case.books.latency_worth < 0:
-        return
+    gains = case.books.latency_worth > 0
     if isinstance(model, Deadline):
-        if points.get("usd_per_miss") is not None:
+        if gains and points.get("usd_per_miss") is not None:
             yield f"a miss costs more than {dollars(points['usd_per_miss'])}"
     elif isinstance(model, Elasticity):
-        if points.get("margin_usd_per_request") is not None:
+        if gains and points.get("margin_usd_per_request") is not None:
             yield f"the margin of a request is more than {dollars(points['margin_usd_per_request'])}"
     elif points["waiting_usd_per_hour"] is not None:
         yield f"an hour of waiting is worth more than {dollars(points['waiting_usd_per_hour'])}"
