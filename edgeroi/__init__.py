@@ -16,7 +16,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
             dialects/                                   wire formats of inference endpoints
-            yamltree · clock · loopback                 YAML as a tree that knows its lines · which day it is · a server that keeps time
+            yamltree · clock · loopback · memory        YAML that knows its lines · the day · a server that keeps time · what is freed
             executor                                    policies run for real, over calls of any kind
     CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             prospect_report                             the tornado, the S-curve, what is worth knowing

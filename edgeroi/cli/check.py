@@ -46,8 +46,10 @@ def check(
     from edgeroi.draws import chance_of
     from edgeroi.errors import NoAnswer
     from edgeroi.judging import judge, loaded, with_limits
+    from edgeroi.memory import keep_freed
     from edgeroi.verdict_report import unanswered, verdict_report
 
+    keep_freed()
     scenarios, policies = loaded(inputs, set_, policy)
     limited = tuple(with_limits(scenario, on_undecided.value if on_undecided else None) for scenario in scenarios)
     verdicts = judge(

@@ -92,8 +92,10 @@ def compare(
     from edgeroi.clock import today
     from edgeroi.draws import chance_of
     from edgeroi.judging import judge, loaded
+    from edgeroi.memory import keep_freed
     from edgeroi.verdict_report import verdict_report
 
+    keep_freed()
     explained, chance = tuple(explain or ()), chance_of(seed, draws)
     if edge is None:
         _demand_edge({"--now": now, "--users-in": users_in, "--waiting": waiting})

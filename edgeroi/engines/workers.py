@@ -6,7 +6,6 @@ stream's lines: one is decompressing, the others parse, and nothing waits in bet
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import multiprocessing.connection
 import signal
@@ -15,12 +14,13 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from edgeroi.engines.counting import Bin, merge
 from edgeroi.engines.reader import Block, Part, Plan, Reader
 from edgeroi.errors import EdgeroiError, InternalFault
+from edgeroi.memory import keep_freed
 from edgeroi.workload import Partial
 
 Progress = Callable[[int, int], None]
@@ -182,7 +182,7 @@ def _context() -> Any:
 def _work(end: Any, plan: Plan, shares: _Shares) -> None:
     """A worker: tasks until there are none or it is told to stop, blocks of others' tasks, then what they came to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _keep_freed_memory()
+    keep_freed()
     try:
         reader = Reader(plan, shares.tell, shares.stop.is_set, shares.hand_over)
         for number in shares.tasks():
@@ -195,22 +195,6 @@ def _work(end: Any, plan: Plan, shares: _Shares) -> None:
         end.send(("mistake", type(error)(str(error))))
     except Exception:
         end.send(("fault", traceback.format_exc()))
-
-
-#: ``mallopt`` parameters of the GNU C library (malloc.h).
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-
-
-def _keep_freed_memory() -> None:
-    """Have the C library of this process keep what is freed: every piece asks for the same columns again.
-
-    Given back to the system and fetched anew, page by page, they cost a third of the time. Where the library is another one, nothing
-    changes. Only in a process of our own: what the caller's process does with its memory is not ours to say.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, 1 << 30), (_M_TOP_PAD, 1 << 23)):
-            mallopt(parameter, value)
 
 
 @contextmanager
