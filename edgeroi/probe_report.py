@@ -13,12 +13,8 @@ from edgeroi.pairs import Difference
 from edgeroi.prediction import Prediction
 from edgeroi.probe_run import PolicyRun, ProbeRun, TargetRun
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, text
-from edgeroi.stats import order_statistic_ranks
+from edgeroi.stats import NEEDED, QUANTILES, order_statistic_ranks
 from edgeroi.trust import BLIND, SelfTest, quantile_of
-
-_QUANTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
-#: How many successes an interval of a quantile needs on both sides.
-_NEEDED: Mapping[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
 
 
 def summary(values: Sequence[float]) -> dict[str, Json] | None:
@@ -30,9 +26,9 @@ def summary(values: Sequence[float]) -> dict[str, Json] | None:
     def at(rank: int | None) -> float | None:
         return None if rank is None else float(ordered[rank - 1])
 
-    ranks = {name: order_statistic_ranks(n, p) for name, p in _QUANTILES.items()}
+    ranks = {name: order_statistic_ranks(n, p) for name, p in QUANTILES.items()}
     return {
-        **{name: at(nearest_rank(p, n)) for name, p in _QUANTILES.items()},
+        **{name: at(nearest_rank(p, n)) for name, p in QUANTILES.items()},
         "mean": float(ordered.mean()),
         "min": float(ordered[0]),
         "max": float(ordered[-1]),
@@ -177,7 +173,7 @@ def _predicted_document(each: PolicyRun, told: Prediction) -> dict[str, Json]:
     return {
         "latency_ms": None
         if latency is None
-        else {**{name: latency.quantile(p) for name, p in _QUANTILES.items()}, "mean": latency.mean_ms},
+        else {**{name: latency.quantile(p) for name, p in QUANTILES.items()}, "mean": latency.mean_ms},
         "failure_ratio": told.failure_ratio,
         "calls": dict(told.calls),
         "answered": dict(told.answered),
@@ -221,7 +217,7 @@ def _row(run: TargetRun) -> Row:
         Cell(run.rates.achieved, "number"),
         ms(quantile_of(late, 0.99)),
         *(ms(quantile_of(took[phase], 0.5)) for phase in ("dns", "connect", "tls", "first_byte")),
-        ms(quantile_of(took["first_byte"], 0.99), estimable=len(took["first_byte"]) >= _NEEDED["p99"]),
+        ms(quantile_of(took["first_byte"], 0.99), estimable=len(took["first_byte"]) >= NEEDED["p99"]),
         ms(quantile_of(took["server"], 0.5)),
         text(", ".join(_counted(exchange.site for exchange in run.steady)) or None),
     )
@@ -231,7 +227,7 @@ def _row(run: TargetRun) -> Row:
 def _held_back(run: TargetRun) -> str:
     parts = [f"{run.paused:,} not sent: it asked for a pause (429)"] if run.paused else []
     parts += [f"{run.unpaid:,} not sent: --max-spend was reached"] if run.unpaid else []
-    unable = [name for name, least in _NEEDED.items() if len(run.successes) < least]
+    unable = [name for name, least in NEEDED.items() if len(run.successes) < least]
     parts += [f"{len(run.successes):,} answers are too few for an interval of {', '.join(unable)}"] if unable else []
     return " · ".join(parts)
 
@@ -303,7 +299,7 @@ def _predicted_row(each: PolicyRun) -> Row:
 
 def _measured_row(each: PolicyRun) -> Row:
     good, steady = [exchange.latency_ms for exchange in each.run.successes], each.run.steady
-    quantiles = (ms(quantile_of(good, p), estimable=len(good) >= _NEEDED[name]) for name, p in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)))
+    quantiles = (ms(quantile_of(good, p), estimable=len(good) >= NEEDED[name]) for name, p in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)))
     failed = Cell(1 - len(good) / len(steady) if steady else None, "ratio")
     rest = (failed, text(_by_part(each.calls, "{:.3f}")), text(_by_part(each.answered, "{:.1%}")), Cell(each.usd_1k(each.calls), "usd"))
     return Row((text(""), text("measured"), *quantiles, *rest))
@@ -350,7 +346,7 @@ def _verdict(run: ProbeRun) -> Text:
 def selftest_report(added: SelfTest, version: str) -> Report:
     """What the probe adds on this machine."""
     columns = (Column("what", "what"), Column("p50_ms", "p50", "ms"), Column("p99_ms", "p99", "ms"))
-    enough = added.n >= _NEEDED["p99"]
+    enough = added.n >= NEEDED["p99"]
     rows = tuple(
         Row((text(what), ms(p50), ms(p99, estimable=enough)))
         for what, p50, p99 in (

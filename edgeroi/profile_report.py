@@ -31,15 +31,12 @@ from edgeroi.report import (
     usd,
 )
 from edgeroi.request import LineCount, Reject
-from edgeroi.stats import wilson
+from edgeroi.stats import NEEDED, QUANTILES, wilson
 from edgeroi.workload import LEAST_HOURS, FileAccount, Group, Partial, Profile, Tally, over_limit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-QUANTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
-#: How many successes an interval needs on both sides (order statistics at 95 %).
-NEEDED: Mapping[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
 BINS = 16
 FIRST_REJECTS = 5
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

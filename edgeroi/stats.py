@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -25,6 +25,12 @@ def binomial_cdf_window(n: int, p: float) -> tuple[int, NDArray[np.float64]]:
     log_pmf = np.concatenate(([0.0], np.cumsum(log_ratios)))
     pmf = np.exp(log_pmf - log_pmf.max())
     return first, np.cumsum(pmf) / pmf.sum()
+
+
+#: The quantiles every report gives, by name.
+QUANTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+#: How many successes an interval needs on both sides (order statistics at 95 %).
+NEEDED: Mapping[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
 
 
 @lru_cache(maxsize=4096)
