@@ -7,13 +7,16 @@ processes; memory does not depend on the size of the files.
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from edgeroi.engines.duplicates import repeated
+from edgeroi.engines.folding import Fold
 from edgeroi.engines.growing import Earlier, grown_from, met_again
 from edgeroi.engines.inputs import inputs_of, tasks_of
 from edgeroi.engines.outcome import profile_of, rejects_of
@@ -29,6 +32,8 @@ from edgeroi.workload import Profile
 _SMALL_BYTES = 16 << 20
 #: What a compressed log is taken to swell to.
 _SWOLLEN = 8
+#: What is asked of every request besides its count.
+F = TypeVar("F", bound=Fold)
 
 
 def read_logs(
@@ -50,6 +55,44 @@ def read_logs(
     new is read. ``go``: who reads instead of processes here, such as a cluster.
     Raises ``EdgeroiError`` for a named file that is no log, a source that is not there, a file reached twice.
     """
+    return _read(sources, reading, jobs, progress, rejects_to, keep=keep, grow=grow, go=go)[0]
+
+
+def read_folded(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    fold: F,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    rejects_to: Path | None = None,
+) -> tuple[Profile, F]:
+    """The profile of logs, and what a fold came to that met each of its requests once, whichever process read it.
+
+    ``fold`` holds nothing yet, and is left so. Of a format whose records may each tell of an attempt (LiteLLM's retries), it meets the
+    attempts, and a note says so. Raises ``EdgeroiError`` as ``read_logs`` does, and for a saved profile, which no longer knows requests.
+    """
+    profile, run = _read(sources, replace(reading, beside=fold.columns), jobs, progress, rejects_to, fold=fold)
+    met = copy.deepcopy(fold) if run.fold is None else run.fold
+    attempts = sorted({input.detected.format.name for input in run.plan.inputs if input.detected.format.hidden})
+    if attempts:
+        told = f"{', '.join(attempts)}: attempts that failed before another one are looked at one by one"
+        profile = replace(profile, notes=(*profile.notes, told))
+    return profile, met  # type: ignore[return-value]  # a sum of what began as F
+
+
+def _read(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    jobs: int | None,
+    progress: Progress | None,
+    rejects_to: Path | None,
+    *,
+    keep: bool = False,
+    grow: Path | None = None,
+    go: Callable[[Run], None] | None = None,
+    fold: Fold | None = None,
+) -> tuple[Profile, Run]:
     saved = grown_from(grow, reading) if grow else None
     inputs, notes = inputs_of(expand(sources, besides=grow), reading)
     earlier = None
@@ -58,7 +101,7 @@ def read_logs(
         notes += told
     with tempfile.TemporaryDirectory(prefix="edgeroi-") as folder, interruptible() as interrupted:
         spool = Path(folder) if rejects_to else None
-        plan = Plan(inputs, tasks_of(inputs), reading, spool, apart=keep or earlier is not None)
+        plan = Plan(inputs, tasks_of(inputs), reading, spool, apart=keep or earlier is not None, fold=fold)
         processes = _processes(jobs, plan)
         read = go or (lambda run: run.go(processes))
         at = progress or (lambda done, total: None)
@@ -70,7 +113,7 @@ def read_logs(
         rejects = rejects_of(run, rejects_to)
         if earlier is not None:
             notes.append(_told_new(run, earlier))
-        return profile_of(run, rejects, notes, earlier)
+        return profile_of(run, rejects, notes, earlier), run
 
 
 def _compared(plan: Plan, read: Callable[[Run], None], at: Progress, interrupted: Callable[[], bool]) -> tuple[Plan, list[str]]:

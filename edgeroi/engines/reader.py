@@ -19,6 +19,7 @@ from edgeroi.aggregate import Aggregate
 from edgeroi.cuts import cut_labels
 from edgeroi.engines.counting import FILE, Bin, Counting
 from edgeroi.engines.duplicates import Repeated, Sieve, keys_of
+from edgeroi.engines.folding import Fold, Folding
 from edgeroi.engines.inputs import Input, Task, let_go, once_only
 from edgeroi.engines.opening import Seen
 from edgeroi.errors import EdgeroiError, Place
@@ -44,6 +45,7 @@ class Plan:
     ``apart``: requests are counted file by file, and of an unfinished last line apart from the others, so that a saved profile can grow.
     ``all_faults``: every reject is told, not the first few, where there is no folder in common to leave them in.
     ``keyed``: nothing is counted, only the key of each request is told. ``repeated``: the keys of those that are to count once.
+    ``fold``: what meets every request besides its being counted.
     """
 
     inputs: Sequence[Input]
@@ -54,6 +56,7 @@ class Plan:
     keyed: bool = False
     all_faults: bool = False
     repeated: Repeated = field(default_factory=dict)
+    fold: Fold | None = None
 
     @property
     def is_bounded(self) -> bool:
@@ -154,6 +157,7 @@ class Reader:
         self.plan, self.told, self.stopped, self.hand_over = plan, told, stopped, hand_over
         self._counting: Counts = counting or Counting(plan.reading.by)
         self._sieve: Sieve | None = None
+        self.folding = None if plan.fold is None or plan.keyed else Folding(plan.fold)
 
     def read(self, number: int) -> Iterator[Part]:
         """Read a task to its end, or until stopped; blocks of it that nobody else takes come before the part of the task."""
@@ -293,9 +297,18 @@ class Reader:
             part.said, part.damage, part.saved_from = (chunk.seen_from, chunk.sampling), chunk.damage, chunk.saved_from
         bin = self.plan.bin(self.plan.tasks[part.task].file, tail and self.plan.apart)
         if chunk.partial is not None:
+            if self.folding is not None:
+                raise EdgeroiError("a saved profile no longer knows single requests", fix="name the logs that it was made from")
             self._counting.add_partial(bin, chunk.partial)
         if chunk.batch is not None and chunk.batch.n:
-            self._counting.add(bin, _stated(chunk.batch, input), input.detected.format.hidden)
+            self._count(part, input, bin, _stated(chunk.batch, input))
+
+    def _count(self, part: Part, input: Input, bin: Bin, batch: Batch) -> None:
+        hidden = input.detected.format.hidden
+        if self.folding is not None:
+            self.folding.add(self.plan.tasks[part.task].file, part.task, part.block, batch)
+            batch = self.folding.less_its_labels(batch, (*self.plan.reading.by, *hidden, FILE))
+        self._counting.add(bin, batch, hidden)
 
     def _keep_faults(self, part: Part, before: int, faults: Sequence[Fault]) -> None:
         placed = [replace(fault, line=before + fault.line) for fault in faults]

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgeroi.engines.counting import Bin, merge
+from edgeroi.engines.folding import Fold
 from edgeroi.engines.reader import Block, Part, Plan, Reader
 from edgeroi.errors import EdgeroiError, InternalFault
 from edgeroi.memory import keep_freed
@@ -33,6 +34,7 @@ class Run:
         self.plan, self.progress, self.is_interrupted = plan, progress, interrupted
         self.parts: dict[tuple[int, int], Part] = {}
         self.partials: dict[Bin, Partial] = {}
+        self.fold: Fold | None = None
         self.done = 0
         self.total = sum(plan.bytes_of(task) for task in plan.tasks)
 
@@ -66,6 +68,12 @@ class Run:
             for part in reader.read(number):
                 self.take(part)
         merge(self.partials, reader.partials())
+        if reader.folding is not None:
+            self.take_fold(reader.folding.fold)
+
+    def take_fold(self, fold: Fold) -> None:
+        """Keep what a process folded."""
+        self.fold = fold if self.fold is None else self.fold + fold
 
     def _tell(self, read: int) -> None:
         self.done += read
@@ -118,6 +126,8 @@ class Run:
             self.take(told)
         elif kind == "partials":
             merge(self.partials, told)
+        elif kind == "fold":
+            self.take_fold(told)
         elif kind == "mistake":
             raise told
         else:
@@ -190,6 +200,8 @@ def _work(end: Any, plan: Plan, shares: _Shares) -> None:
                 end.send(("part", part))
         for block in shares.blocks():
             end.send(("part", reader.read_block(block)))
+        if reader.folding is not None:
+            end.send(("fold", reader.folding.fold))
         end.send(("partials", reader.partials()))
     except EdgeroiError as error:
         end.send(("mistake", type(error)(str(error))))

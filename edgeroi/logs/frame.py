@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _ROWS = 1 << 16
 
 
-def profile_frame(frame: pd.DataFrame, reading: Reading, name: str = "DataFrame") -> Profile:
-    """The profile of a DataFrame; every row is accounted for, as records numbered from 1.
+def profile_frame(frame: pd.DataFrame, reading: Reading, name: str = "DataFrame", meet: Callable[[Batch], object] | None = None) -> Profile:
+    """The profile of a DataFrame; every row is accounted for, as records numbered from 1. ``meet`` is given the requests too, in order.
 
     Raises ``EdgeroiError`` where it has no column for latency, or one that is wanted twice, where a format is said, and where it is to be
     deduplicated.
@@ -45,7 +45,10 @@ def profile_frame(frame: pd.DataFrame, reading: Reading, name: str = "DataFrame"
         lines += chunk.lines
         notes |= dict.fromkeys(chunk.notes)
         if chunk.batch is not None and chunk.batch.n:
-            census.add(_stated(chunk.batch, reading))
+            batch = _stated(chunk.batch, reading)
+            census.add(batch)
+            if meet is not None:
+                meet(batch)
     if not lines.balanced or lines.read != len(frame):
         raise InternalFault(f"{name}: the rows do not add up: {lines} of {len(frame)}")
     mapped = reading.fields.get("latency_ms")

@@ -67,7 +67,7 @@ class Reading:
     ``require``: columns every request must tell. ``format``: the only format to try. ``file``: the file it is the reading of.
     ``hidden``: labels besides ``by`` that the format of the file itself gives and settles by.
     ``rules``: what labels follow from others (see ``logs/rules.py``); the fields they look at are among ``fields``, as marks.
-    ``dedupe``: exact duplicates are to be told apart.
+    ``dedupe``: exact duplicates are to be told apart. ``beside``: columns a fold looks at, by which nothing is grouped.
     """
 
     by: tuple[str, ...] = DEFAULT_BY
@@ -84,6 +84,7 @@ class Reading:
     hidden: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     cuts: tuple[Cut, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def mapped(self) -> bool:
@@ -92,11 +93,11 @@ class Reading:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The labels a batch must hold: those grouped by, and those that rules look at."""
+        """The columns a batch must hold: those grouped by, those a fold looks at, and those that rules do."""
         if not self.rules:
-            return self.by
+            return self.by if not self.beside else tuple(dict.fromkeys((*self.by, *self.beside)))
         looked_at = (column for rule in self.rules for column, _ in rule.conditions if column != FILE and column not in self.const)
-        return tuple(dict.fromkeys((*self.by, *looked_at)))
+        return tuple(dict.fromkeys((*self.by, *self.beside, *looked_at)))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -116,8 +117,8 @@ class Reading:
         return MS_PER[mapped.unit] if mapped and mapped.unit and COLUMNS[column] == "duration" else 1.0
 
     def told(self) -> dict[str, str]:
-        """Everything by which two readings of one log could differ, as text by the name of its part."""
-        return {part.name: _told(getattr(self, part.name)) for part in dataclass_fields(self) if part.name != "file"}
+        """Everything by which two readings of one log could count differently, as text by the name of its part."""
+        return {part.name: _told(getattr(self, part.name)) for part in dataclass_fields(self) if part.name not in ("file", "beside")}
 
     def for_file(self, name: str) -> Reading:
         """The reading of one file: what its name says has become constant. A name the pattern does not fit says nothing."""

@@ -74,7 +74,8 @@ def ruled(chunk: Chunk, reading: Reading) -> Chunk:
         return chunk
     decided, skipped = _decided(chunk.batch, reading)
     hidden = chunk.batch.labels.keys() - set(reading.kept)
-    batch = replace(chunk.batch, labels={column: labels for column, labels in decided.items() if column in hidden or column in reading.by})
+    wanted = hidden | {*reading.by, *reading.beside}
+    batch = replace(chunk.batch, labels={column: labels for column, labels in decided.items() if column in wanted})
     gone = int(np.count_nonzero(skipped))
     return replace(chunk, batch=batch) if not gone else _without(replace(chunk, batch=batch), skipped, gone)
 
