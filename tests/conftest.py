@@ -1,10 +1,15 @@
-"""What holds for every test: nothing leaves this machine, and chance is the same every time."""
+"""What holds for every test: nothing leaves this machine, chance is the same every time, and who measures time is alone."""
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
+import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -26,6 +31,27 @@ def is_loopback(address: object) -> bool:
         return ipaddress.ip_address(address[0]).is_loopback
     except ValueError:
         return address[0] == "localhost"
+
+
+@contextmanager
+def _held(path: Path, kind: int) -> Iterator[None]:
+    with path.open("a") as lock:
+        fcntl.flock(lock, kind)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test marked ``alone`` has the machine to itself where several processes run tests; whoever comes while it waits queues behind."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    shared = tmp_path_factory.getbasetemp().parent
+    alone = request.node.get_closest_marker("alone") is not None
+    with ExitStack() as room:
+        with _held(shared / "door", fcntl.LOCK_EX):
+            room.enter_context(_held(shared / "room", fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,8 @@ SECONDS, RATE = 10, 50
 SCRIPT = """\
 import http from 'k6/http';
 import exec from 'k6/execution';
+
+pytestmark = pytest.mark.alone
 const delays = {delays};
 export const options = {{
   discardResponseBodies: true,

@@ -22,6 +22,8 @@ from edgeroi.loopback import Reply, Request, Server, delays
 from edgeroi.probefile import load_plan
 from edgeroi.recording import Recording
 
+pytestmark = pytest.mark.alone
+
 PLAN = """\
 edgeroi: 1
 name: edge against cloud

@@ -140,6 +140,8 @@ def said(self, ends, shares):
     return gather(self, ends, shares)
 workers.Run._gather = said
 from edgeroi.cli.main import run
+
+pytestmark = pytest.mark.alone
 run()
 """
     saved = tmp_path / "x.profile"

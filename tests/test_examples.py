@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from probing import wrong_every_time
 
 from edgeroi.doors import asked_of
@@ -41,6 +42,7 @@ def test_the_recorded_settings_are_those_beside_the_recording() -> None:
     assert [target["origin"] + "/v1" for target in said["targets"]] == [target.url for target in plan.targets]
 
 
+@pytest.mark.alone
 def test_the_proxy_adds_the_round_trip_it_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as echo:
         command = [sys.executable, str(FOLDER / "delay.py"), str(echo.getsockname()[1]), "--one-way", "15"]

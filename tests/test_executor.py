@@ -13,6 +13,8 @@ from edgeroi.estimate import Range
 from edgeroi.executor import Call, Cancel, Executor, Outcome, Runnable
 from edgeroi.spec import Fallback, Hedge, Split
 
+pytestmark = pytest.mark.alone
+
 
 def answers_after(ms: float, word: str) -> Call[str]:
     """Says the word after so long, or ``cancelled`` as soon as it is."""

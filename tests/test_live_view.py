@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from test_cli_probe import PLAN, written
 
 from edgeroi.cli.live import View
@@ -55,6 +56,7 @@ def read_from(descriptor: int) -> Callable[[], bytes]:
     return read
 
 
+@pytest.mark.alone
 def test_a_terminal_sees_the_run_and_a_pipe_one_line_a_phase(tmp_path: Path) -> None:
     with Server(delays) as server:
         plan = written(tmp_path, PLAN.format(url=server.url, requests=60))

@@ -22,6 +22,8 @@ from edgeroi.loopback import Reply, Request, Server, delays
 from edgeroi.probefile import load_plan
 from edgeroi.schedule import Send, cold_sends
 
+pytestmark = pytest.mark.alone
+
 PLAN = """\
 edgeroi: 1
 {more}

@@ -18,6 +18,8 @@ from edgeroi.errors import EdgeroiError
 from edgeroi.loopback import Reply, Request, Server, wait_until
 from edgeroi.probefile import load_plan
 
+pytestmark = pytest.mark.alone
+
 #: Of 100 requests the edge takes 88 x 10, 2 x 20 and 10 x 250 ms, whatever their order; the cloud takes 40 ms.
 CYCLE = [10] * 88 + [20] * 2 + [250] * 10
 #: Ten of a hundred are not there after 50 ms: 50 + 40 ms. So p50 is 10, p95 and p99 are 90 ms, and 1.1 calls are paid for.

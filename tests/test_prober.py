@@ -23,6 +23,8 @@ from edgeroi.probe_plan import ProbePlan, Target
 from edgeroi.trust import rates_of, reasons_of
 from edgeroi.wire import Endpoint, Wire
 
+pytestmark = pytest.mark.alone
+
 #: 60 x 10, 34 x 20, 4 x 60 and 2 x 250 ms: by nearest rank p50 is 10, p90 20, p95 60 and p99 250 of every hundred.
 CYCLE = [10] * 60 + [20] * 34 + [60] * 4 + [250] * 2
 QUANTILES = (0.50, 0.90, 0.95, 0.99)
