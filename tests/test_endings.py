@@ -18,6 +18,8 @@ import pytest
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.reading import reading
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[1]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 LINES = 400_000
@@ -140,8 +142,6 @@ def said(self, ends, shares):
     return gather(self, ends, shares)
 workers.Run._gather = said
 from edgeroi.cli.main import run
-
-pytestmark = pytest.mark.alone
 run()
 """
     saved = tmp_path / "x.profile"
