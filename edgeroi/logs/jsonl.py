@@ -9,7 +9,7 @@ from typing import Any
 from edgeroi.logs.checked import Columns, columns_of
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
 from edgeroi.logs.lines import is_utf16, object_of
-from edgeroi.logs.pieces import newlines
+from edgeroi.logs.pieces import newlines, without_cr
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.regular import LineShape, regular_columns
@@ -80,8 +80,7 @@ class Jsonl:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
-        if chunk[-2:] == b"\r\n" and chunk.count(b"\r") == newlines(chunk) == chunk.count(b"\r\n"):
-            chunk = chunk.replace(b"\r\n", b"\n")
+        chunk = without_cr(chunk)
         end = len(chunk) if chunk.endswith(b"\n") else chunk.rfind(b"\n") + 1
         tail = chunk[end:]
         piece = _Piece(chunk[:end], reading)

@@ -9,13 +9,13 @@ from typing import BinaryIO, Final, Literal
 import numpy as np
 
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.lines import object_of
 from edgeroi.logs.litellm_attempts import CALL, MOST_FAILED, failed_traces, joined_attempts, told_apart
-from edgeroi.logs.litellm_calls import EVERY, FIELDS, PAYLOAD, SPEND, canonical, recognised, trace_of
+from edgeroi.logs.litellm_calls import EVERY, FIELDS, PAYLOAD, SPEND, canonical, recognised
 from edgeroi.logs.litellm_columns import UNUSUAL, applies, ordinary
 from edgeroi.logs.objects import Judge, first_objects, from_few, from_lines, is_array, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
+from edgeroi.logs.typed import objects_of
 from edgeroi.request import joined
 from edgeroi.workload import Partial, SeenFrom
 
@@ -82,13 +82,15 @@ def _read_ordinary(chunk: bytes, reading: Reading, judge: Judge, failed: frozens
     """The same as ``from_lines`` says, with what is ordinary read a column at a time."""
     end = chunk.rfind(b"\n") + 1
     lines = chunk[:end].split(b"\n")[:-1]
-    records = [object_of(line) for line in lines]
+    records = objects_of(lines)
     rows = [row for row, record in enumerate(records) if not isinstance(record, Bad)]
     calls = [record for record in records if not isinstance(record, Bad)]
-    suspicious = any(word in chunk for word in UNUSUAL)
-    unusual = np.fromiter((suspicious and any(word in lines[row] for word in UNUSUAL) for row in rows), np.bool_, len(rows))
+    unusual = np.zeros(len(calls), np.bool_)
+    if any(word in chunk for word in UNUSUAL):
+        unusual |= np.fromiter((any(word in lines[row] for word in UNUSUAL) for row in rows), np.bool_, len(calls))
     if failed:
-        unusual |= np.fromiter((trace_of(call) in failed for call in calls), np.bool_, len(calls))
+        traces = ((call.get("trace_id") or call.get("session_id")) for call in calls)  # one inside another object is unusual already
+        unusual |= np.fromiter((type(trace) is str and trace in failed for trace in traces), np.bool_, len(calls))
     found = ordinary(calls, unusual, reading)
     exact = {row for row, record in enumerate(records) if isinstance(record, Bad)} | {rows[row] for row in found.odd.tolist()}
     rest = from_few(lines, sorted(exact), chunk[end:], reading, judge)

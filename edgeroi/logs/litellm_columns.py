@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,14 @@ _EPOCH_SECONDS = (1e8, 1e11)
 _MISSES = (False, None, "False", "None", "")
 _is_model_call = lru_cache(maxsize=1024)(is_model_call)
 _at_edge = lru_cache(maxsize=4096)(at_edge)
-_LABELS: Mapping[str, Callable[[Json], str | None]] = {
-    "workload": lambda call: call.get("model_group") or call.get("call_type") or None,
-    "provider": lambda call: call.get("custom_llm_provider") or None,
-    "model": lambda call: call.get("model") or None,
-    "placement": lambda call: "edge" if _at_edge(call.get("custom_llm_provider"), call.get("model")) else None,
-    "session_id": lambda call: call.get("session_id") or call.get("trace_id") or None,
-    "user_id": lambda call: call.get("end_user") or call.get("user") or None,
+#: What each label is the first of that is told.
+_LABELS: Mapping[str, tuple[str, ...]] = {
+    "workload": ("model_group", "call_type"),
+    "provider": ("custom_llm_provider",),
+    "model": ("model",),
+    "placement": ("custom_llm_provider", "model"),
+    "session_id": ("session_id", "trace_id"),
+    "user_id": ("end_user", "user"),
 }
 
 
@@ -58,43 +60,59 @@ class Ordinary:
 
 
 def ordinary(calls: Sequence[Json], unusual: Bools, reading: Reading) -> Ordinary:
-    """The records as columns; ``unusual`` rows are not even looked at."""
-    odd = unusual | ~_each(calls, _is_plain_success)
-    start, end, first = (_instants([call.get(name) for call in calls], odd) for name in ("startTime", "endTime", "completionStartTime"))
+    """The records as columns; what ``unusual`` rows say is left to others."""
+    told = _Told(calls)
+    odd = unusual | _not_plain(told)
+    start, end, first = (_instants(told[name], odd) for name in ("startTime", "endTime", "completionStartTime"))
     odd |= (start == NO_INSTANT) | (end == NO_INSTANT)
     latency = (end - start) / 1e6
     before_end = (first != NO_INSTANT) & (first < end)
-    streamed = _streamed(calls, before_end)
+    streamed = _streamed(told, before_end)
     ttft = np.where((streamed == 1) & before_end, (first - start) / 1e6, np.nan)
     odd |= ~((latency >= 0) & (latency <= LONGEST_MS)) | (ttft < 0)
-    numbers = {"latency_ms": latency, "ttft_ms": ttft, "streamed": streamed} | _usage(calls, odd)
-    labels = {name: _label(of, calls, odd) for name, of in _LABELS.items() if name in reading.kept}
+    numbers = {"latency_ms": latency, "ttft_ms": ttft, "streamed": streamed} | _usage(told, odd)
+    labels = {name: _label(name, told, odd) for name in _LABELS if name in reading.kept and name not in reading.const}
     keep = np.flatnonzero(~odd)
     kept = {name: values[keep] for name, values in numbers.items() if name in reading.columns and not np.isnan(values[keep]).all()}
-    coded = {name: Labels(label.codes[keep], label.names) for name, label in labels.items() if name not in reading.const}
+    coded = {name: Labels(label.codes[keep], label.names) for name, label in labels.items()}
     return Ordinary(Batch(keep.size, np.zeros(keep.size, np.bool_), kept, coded, start[keep]), np.flatnonzero(odd))
 
 
-def _each(calls: Sequence[Json], holds: Callable[[Json], bool]) -> Bools:
-    return np.fromiter(map(holds, calls), np.bool_, len(calls))
+class _Told(dict[str, list[Any]]):
+    """The values of each key of the records, ``None`` where a record has it not; taken out where they are asked for."""
+
+    def __init__(self, calls: Sequence[Json]) -> None:
+        super().__init__()
+        self.calls = calls
+
+    def __missing__(self, name: str) -> list[Any]:
+        self[name] = values = [call.get(name) for call in self.calls]
+        return values
+
+    def which(self, name: str, holds: Callable[[Any], bool], *types: type) -> Bools:
+        """The records whose value at a key is of none of these types, or does not hold; equal values of one type are asked once."""
+        values, n = self[name], len(self.calls)
+        if not set(map(type, values)) <= set(types):
+            return np.fromiter((type(value) not in types or not holds(value) for value in values), np.bool_, n)
+        bad = {value for value in set(values) if not holds(value)}
+        return np.fromiter(map(bad.__contains__, values), np.bool_, n) if bad else np.zeros(n, np.bool_)
 
 
-def _is_plain_success(call: Json) -> bool:
-    """A success that no cache answered, of a kind of call that a model answers, with nothing of an odd type in it."""
-    hit, metadata = call.get("cache_hit"), call.get("metadata")
-    return (
-        call.get("status") == "success"
-        and (hit is False or hit in _MISSES)
-        and type(hit) in (bool, str, type(None))
-        and (not metadata or type(metadata) in (dict, str))
-        and call.get("stream") in (True, False, None)
-        and type(call.get("stream")) in (bool, type(None))
-        and all(type(call.get(name)) in (str, type(None)) for name in _TEXTS)
-        and _is_model_call(call.get("call_type"))
-    )
+def _not_plain(told: _Told) -> Bools:
+    """What is no success without a cache, of a kind of call that a model answers, or has something of an odd type in it."""
+    odd = told.which("status", lambda status: status == "success", str)
+    odd |= told.which("cache_hit", lambda hit: hit in _MISSES, bool, str, NoneType)
+    odd |= told.which("stream", lambda stream: True, bool, NoneType)
+    odd |= told.which("call_type", _is_model_call, str, NoneType)
+    for name in _TEXTS:
+        if not set(map(type, told[name])) <= {str, NoneType}:
+            odd |= np.fromiter((type(value) not in (str, NoneType) for value in told[name]), np.bool_, odd.size)
+    if not set(map(type, told["metadata"])) <= {dict, str, NoneType}:
+        odd |= np.fromiter((bool(value) and type(value) not in (dict, str) for value in told["metadata"]), np.bool_, odd.size)
+    return odd
 
 
-_TEXTS = ("call_type", "model", "model_group", "custom_llm_provider", "session_id", "trace_id", "end_user", "user", "id", "request_id")
+_TEXTS = ("model", "model_group", "custom_llm_provider", "session_id", "trace_id", "end_user", "user", "id", "request_id")
 
 
 def _instants(values: Sequence[Any], odd: Bools) -> Ints:
@@ -110,33 +128,33 @@ def _instants(values: Sequence[Any], odd: Bools) -> Ints:
     return np.where(told, np.rint(np.where(told, seconds, 0.0) * 1e6).astype(np.int64) * 1000, NO_INSTANT)
 
 
-def _streamed(calls: Sequence[Json], before_end: Bools) -> Floats:
+def _streamed(told: _Told, before_end: Bools) -> Floats:
     """1, 0 or NaN: as said; where only the key is there, not streamed unless something came before the end."""
-    said = np.array([_flag(call.get("stream", _UNSAID)) for call in calls], np.float64)
-    untold = np.where(before_end, 1.0, np.nan)
-    return np.where(said == _UNSAID, untold, np.where(np.isnan(said), np.where(before_end, np.nan, 0.0), said))
+    said = np.array([value if type(value) is bool else None for value in told["stream"]], np.float64)
+    unsaid = np.isnan(said)
+    if not unsaid.any():
+        return said
+    there = np.fromiter(("stream" in call for call in told.calls), np.bool_, before_end.size)
+    return np.where(unsaid, np.where(before_end, np.where(there, np.nan, 1.0), np.where(there, 0.0, np.nan)), said)
 
 
-_UNSAID = 2.0
-
-
-def _flag(value: object) -> Any:
-    return value if value is None or type(value) is bool else _UNSAID
-
-
-def _usage(calls: Sequence[Json], odd: Bools) -> dict[str, Floats]:
-    told, wrote = (_counts([call.get(name) for call in calls], odd) for name in ("prompt_tokens", "completion_tokens"))
-    uncounted = (np.nan_to_num(told) == 0) & (np.nan_to_num(wrote) == 0)
-    cost = _plain([call.get("response_cost") if "response_cost" in call else call.get("spend") for call in calls], (int, float), odd)
+def _usage(told: _Told, odd: Bools) -> dict[str, Floats]:
+    asked, wrote = (_counts(told[name], odd) for name in ("prompt_tokens", "completion_tokens"))
+    uncounted = (np.nan_to_num(asked) == 0) & (np.nan_to_num(wrote) == 0)
+    costs = told["response_cost"]
+    if None in costs:
+        costs = [call.get("response_cost") if "response_cost" in call else call.get("spend") for call in told.calls]
+    cost = _plain(costs, (int, float), odd)
     odd |= (cost < 0) | (cost > MOST_USD)
     cost[cost == 0] = np.nan
-    cached, written = np.full(len(calls), np.nan), np.full(len(calls), np.nan)
-    for row in np.flatnonzero([bool(call.get("metadata")) for call in calls]).tolist():
-        pair = usage_of(calls[row]["metadata"])
-        cached[row], written[row] = (np.nan if value is None else value if type(value) is int else -1 for value in pair)
+    cached, written = np.full(odd.size, np.nan), np.full(odd.size, np.nan)
+    for row, metadata in enumerate(told["metadata"]):
+        if metadata:
+            pair = usage_of(metadata)
+            cached[row], written[row] = (np.nan if value is None else value if type(value) is int else -1 for value in pair)
     odd |= (cached < 0) | (written < 0) | (cached >= MOST_COUNT) | (written >= MOST_COUNT)
     return {
-        "input_tokens": np.where(uncounted, np.nan, told),
+        "input_tokens": np.where(uncounted, np.nan, asked),
         "output_tokens": np.where(uncounted, np.nan, wrote),
         "cached_tokens": cached,
         "cache_write_tokens": written,
@@ -162,5 +180,13 @@ def _plain(values: Sequence[Any], kinds: tuple[type, ...], odd: Bools) -> Floats
         return np.full(len(values), np.nan)
 
 
-def _label(of: Callable[[Json], str | None], calls: Sequence[Json], odd: Bools) -> Labels:
-    return Labels.of([None if marked else of(call) for call, marked in zip(calls, odd.tolist(), strict=True)], len(calls))
+def _label(label: str, told: _Told, odd: Bools) -> Labels:
+    columns = [told[name] for name in _LABELS[label]]
+    if odd.any():
+        columns = [[None if marked else value for value, marked in zip(column, odd.tolist(), strict=True)] for column in columns]
+    if label == "placement":
+        places = {pair: "edge" if _at_edge(*pair) else None for pair in set(zip(*columns, strict=True))}
+        return Labels.of(map(places.__getitem__, zip(*columns, strict=True)), odd.size)
+    if len(columns) == 1:
+        return Labels.of((value or None for value in columns[0]), odd.size)
+    return Labels.of((first or second or None for first, second in zip(*columns, strict=True)), odd.size)

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from edgeroi.logs.lines import object_of
 from edgeroi.logs.pieces import newlines
+from edgeroi.logs.record import IDENTIFIERS, Bad
 from edgeroi.request import COLUMNS
 
 Path = tuple[str, ...]
@@ -105,6 +107,37 @@ class RecordType:
         return np.fromiter(values, np.float64, len(records))
 
 
+#: Lines decoded together where one did not pass.
+_FEW = 64
+
+
+def objects_of(lines: Sequence[bytes]) -> list[dict[str, Any] | Bad]:
+    """What ``object_of`` says of each line, several times faster where most of them hold an object."""
+    if len(lines) > _FEW:
+        whole = _objects(lines)
+        if whole is not None:
+            return whole
+        return [record for at in range(0, len(lines), _FEW) for record in objects_of(lines[at : at + _FEW])]
+    few = _objects(lines)
+    return few if few is not None else [object_of(line) for line in lines]
+
+
+def _objects(lines: Sequence[bytes]) -> list[dict[str, Any] | Bad] | None:
+    """The objects of lines that hold one each, with no key twice: there are as many ``":`` as when they are written again."""
+    import msgspec
+
+    text = b"\n".join(lines) + b"\n"
+    if b"\\u0022" in text or not lines or not _one_object_a_line(text, len(lines)) or not is_utf8(text) or b"\0" in text:
+        return None
+    try:
+        records: list[dict[str, Any] | Bad] = msgspec.json.Decoder().decode_lines(text)
+        written = msgspec.json.Encoder().encode_lines(records)
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+        return None
+    is_sure = pairs(text, b'":') == pairs(written, b'":') and not space_before_colon(text)
+    return records if len(records) == len(lines) and is_sure else None
+
+
 def _one_object_a_line(text: bytes, lines: int) -> bool:
     return (
         text[:1] == b"{"
@@ -148,8 +181,6 @@ def pairs(text: bytes, pair: bytes) -> int:
 
 def value_type(column: str) -> Any:
     """The type of a column's values as JSON may write them; numbers of any kind are doubles, checked later."""
-    from edgeroi.logs.record import IDENTIFIERS
-
     if column in IDENTIFIERS:
         return str | int | None
     kinds: Mapping[str, Any] = {
