@@ -10,7 +10,8 @@ import pytest
 from edgeroi.logs import delimited, plain_table
 from edgeroi.logs.delimited import FORMAT as CSV
 from edgeroi.logs.lines import object_of
-from edgeroi.logs.litellm import LiteLLM
+from edgeroi.logs.litellm import LiteLLM, _told
+from edgeroi.logs.litellm_columns import TypedTold
 from edgeroi.logs.reading import reading
 from edgeroi.logs.textlines import _clf_ns, clf_instants
 from edgeroi.logs.typed import objects_of
@@ -177,6 +178,8 @@ def test_litellm_by_columns_is_litellm_record_by_record(monkeypatch):
     texts = [b"\n".join(calls(rng, 9, place % 4 * 0.06)) + b"\n" for place in range(220)]
     texts = [damaged(rng, text, place % 3 and rng.randrange(3)) for place, text in enumerate(texts)]
     quick = [said([formats[place % 2].read_lines(text, hows[place % 3], True)]) for place, text in enumerate(texts)]
+    typed = [place for place, text in enumerate(texts) if isinstance(_told(text, text.split(b"\n")[:-1], hows[0])[0], TypedTold)]
+    assert len(typed) > 30
     monkeypatch.setattr("edgeroi.logs.litellm.applies", lambda reading: False)
     monkeypatch.setattr("edgeroi.logs.objects.objects_of", lambda lines: [object_of(line) for line in lines])
     for place, text in enumerate(texts):

@@ -6,7 +6,8 @@ ordinary is only marked here and goes the exact way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from types import NoneType
@@ -21,6 +22,7 @@ from edgeroi.logs.litellm_calls import Json, at_edge, is_model_call, usage_of
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import MOST_COUNT, MOST_USD
 from edgeroi.logs.times import zoned
+from edgeroi.logs.typed import RecordType
 from edgeroi.request import NO_INSTANT, Batch, Labels
 
 Bools = NDArray[np.bool_]
@@ -59,9 +61,8 @@ class Ordinary:
     odd: NDArray[np.intp]
 
 
-def ordinary(calls: Sequence[Json], unusual: Bools, reading: Reading) -> Ordinary:
+def ordinary(told: Told, unusual: Bools, reading: Reading) -> Ordinary:
     """The records as columns; what ``unusual`` rows say is left to others."""
-    told = _Told(calls)
     odd = unusual | _not_plain(told)
     start, end, first = (_instants(told[name], odd) for name in ("startTime", "endTime", "completionStartTime"))
     odd |= (start == NO_INSTANT) | (end == NO_INSTANT)
@@ -71,40 +72,100 @@ def ordinary(calls: Sequence[Json], unusual: Bools, reading: Reading) -> Ordinar
     ttft = np.where((streamed == 1) & before_end, (first - start) / 1e6, np.nan)
     odd |= ~((latency >= 0) & (latency <= LONGEST_MS)) | (ttft < 0)
     numbers = {"latency_ms": latency, "ttft_ms": ttft, "streamed": streamed} | _usage(told, odd)
-    labels = {name: _label(name, told, odd) for name in _LABELS if name in reading.kept and name not in reading.const}
+    labels = {name: _label(name, told) for name in _LABELS if name in reading.kept and name not in reading.const}
     keep = np.flatnonzero(~odd)
     kept = {name: values[keep] for name, values in numbers.items() if name in reading.columns and not np.isnan(values[keep]).all()}
     coded = {name: Labels(label.codes[keep], label.names) for name, label in labels.items()}
     return Ordinary(Batch(keep.size, np.zeros(keep.size, np.bool_), kept, coded, start[keep]), np.flatnonzero(odd))
 
 
-class _Told(dict[str, list[Any]]):
-    """The values of each key of the records, ``None`` where a record has it not; taken out where they are asked for."""
+class Told(dict[str, list[Any]], ABC):
+    """The values of each key of ``n`` records, ``None`` where a record has it not; taken out where they are asked for."""
 
-    def __init__(self, calls: Sequence[Json]) -> None:
-        super().__init__()
-        self.calls = calls
+    n: int
+    _coded: dict[str, Labels]
+    texts_may_be_odd = True
 
     def __missing__(self, name: str) -> list[Any]:
-        self[name] = values = [call.get(name) for call in self.calls]
+        self[name] = values = self.column(name)
         return values
+
+    def among(self, wanted: Set[str], *names: str) -> Bools:
+        """The records of which the first of these keys that says something says one of the texts wanted."""
+        first, *others = (self[name] for name in names)
+        for other in others:
+            first = [value or more for value, more in zip(first, other, strict=True)]
+        if self.texts_may_be_odd:
+            first = [value if type(value) is str else None for value in first]
+        return np.fromiter(map(wanted.__contains__, first), np.bool_, self.n)
+
+    def coded(self, name: str) -> Labels:
+        """The texts of a key; what is none is unknown."""
+        if name not in self._coded:
+            told = self[name]
+            if self.texts_may_be_odd:
+                told = [value if type(value) is str else None for value in told]
+            self._coded[name] = Labels.of(told, self.n)
+        return self._coded[name]
+
+    @abstractmethod
+    def column(self, name: str) -> list[Any]:
+        """The values of a key."""
+
+    @abstractmethod
+    def has(self, name: str) -> Bools:
+        """Which records have the key, whatever it says."""
 
     def which(self, name: str, holds: Callable[[Any], bool], *types: type) -> Bools:
         """The records whose value at a key is of none of these types, or does not hold; equal values of one type are asked once."""
-        values, n = self[name], len(self.calls)
+        values, n = self[name], self.n
         if not set(map(type, values)) <= set(types):
             return np.fromiter((type(value) not in types or not holds(value) for value in values), np.bool_, n)
         bad = {value for value in set(values) if not holds(value)}
         return np.fromiter(map(bad.__contains__, values), np.bool_, n) if bad else np.zeros(n, np.bool_)
 
 
-def _not_plain(told: _Told) -> Bools:
+class PlainTold(Told):
+    """The same of objects."""
+
+    def __init__(self, calls: Sequence[Json]) -> None:
+        super().__init__()
+        self.calls, self.n, self._coded = calls, len(calls), {}
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a key."""
+        return [call.get(name) for call in self.calls]
+
+    def has(self, name: str) -> Bools:
+        """Which records have the key."""
+        return np.fromiter((name in call for call in self.calls), np.bool_, self.n)
+
+
+class TypedTold(Told):
+    """The same of records of the types of ``LOOKED_AT``."""
+
+    texts_may_be_odd = False
+
+    def __init__(self, kind: RecordType, records: Sequence[Any]) -> None:
+        super().__init__()
+        self.kind, self.records, self.n, self._coded = kind, records, len(records), {}
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a key."""
+        return self.kind.column((name,), self.records) if self.kind.told((name,)) else [None] * self.n
+
+    def has(self, name: str) -> Bools:
+        """Which records have the key."""
+        return self.kind.has((name,), self.records)
+
+
+def _not_plain(told: Told) -> Bools:
     """What is no success without a cache, of a kind of call that a model answers, or has something of an odd type in it."""
     odd = told.which("status", lambda status: status == "success", str)
     odd |= told.which("cache_hit", lambda hit: hit in _MISSES, bool, str, NoneType)
     odd |= told.which("stream", lambda stream: True, bool, NoneType)
     odd |= told.which("call_type", _is_model_call, str, NoneType)
-    for name in _TEXTS:
+    for name in _TEXTS if told.texts_may_be_odd else ():
         if not set(map(type, told[name])) <= {str, NoneType}:
             odd |= np.fromiter((type(value) not in (str, NoneType) for value in told[name]), np.bool_, odd.size)
     if not set(map(type, told["metadata"])) <= {dict, str, NoneType}:
@@ -113,6 +174,12 @@ def _not_plain(told: _Told) -> Bools:
 
 
 _TEXTS = ("model", "model_group", "custom_llm_provider", "session_id", "trace_id", "end_user", "user", "id", "request_id")
+#: Everything that is looked at, and what typed records have there; what has another type is no ordinary record.
+_OTHERS = (
+    "cache_hit", "stream", "metadata", "startTime", "endTime", "completionStartTime", "prompt_tokens", "completion_tokens",
+    "response_cost", "spend",
+)  # fmt: skip
+LOOKED_AT: Mapping[str, Any] = dict.fromkeys((*_TEXTS, "status", "call_type"), str | None) | dict.fromkeys(_OTHERS, Any)
 
 
 def _instants(values: Sequence[Any], odd: Bools) -> Ints:
@@ -128,22 +195,23 @@ def _instants(values: Sequence[Any], odd: Bools) -> Ints:
     return np.where(told, np.rint(np.where(told, seconds, 0.0) * 1e6).astype(np.int64) * 1000, NO_INSTANT)
 
 
-def _streamed(told: _Told, before_end: Bools) -> Floats:
+def _streamed(told: Told, before_end: Bools) -> Floats:
     """1, 0 or NaN: as said; where only the key is there, not streamed unless something came before the end."""
     said = np.array([value if type(value) is bool else None for value in told["stream"]], np.float64)
     unsaid = np.isnan(said)
     if not unsaid.any():
         return said
-    there = np.fromiter(("stream" in call for call in told.calls), np.bool_, before_end.size)
+    there = told.has("stream")
     return np.where(unsaid, np.where(before_end, np.where(there, np.nan, 1.0), np.where(there, 0.0, np.nan)), said)
 
 
-def _usage(told: _Told, odd: Bools) -> dict[str, Floats]:
+def _usage(told: Told, odd: Bools) -> dict[str, Floats]:
     asked, wrote = (_counts(told[name], odd) for name in ("prompt_tokens", "completion_tokens"))
     uncounted = (np.nan_to_num(asked) == 0) & (np.nan_to_num(wrote) == 0)
     costs = told["response_cost"]
     if None in costs:
-        costs = [call.get("response_cost") if "response_cost" in call else call.get("spend") for call in told.calls]
+        spent = zip(told.has("response_cost").tolist(), costs, told["spend"], strict=True)
+        costs = [cost if is_there else spend for is_there, cost, spend in spent]
     cost = _plain(costs, (int, float), odd)
     odd |= (cost < 0) | (cost > MOST_USD)
     cost[cost == 0] = np.nan
@@ -180,13 +248,21 @@ def _plain(values: Sequence[Any], kinds: tuple[type, ...], odd: Bools) -> Floats
         return np.full(len(values), np.nan)
 
 
-def _label(label: str, told: _Told, odd: Bools) -> Labels:
-    columns = [told[name] for name in _LABELS[label]]
-    if odd.any():
-        columns = [[None if marked else value for value, marked in zip(column, odd.tolist(), strict=True)] for column in columns]
+def _label(label: str, told: Told) -> Labels:
+    """A label by what each combination of what it follows from says."""
+    first, *others = (told.coded(name) for name in _LABELS[label])
+    if not others:
+        names = Labels.of([_name(label, value) for value in first.names], len(first.names))
+        return Labels(np.append(names.codes, np.int32(-1))[first.codes], names.names)
+    (second,) = others
+    width = len(second.names) + 1
+    combined, places = np.unique((first.codes + 1) * np.int64(width) + second.codes + 1, return_inverse=True)
+    pairs = [((None, *first.names)[pair // width], (None, *second.names)[pair % width]) for pair in combined.tolist()]
+    names = Labels.of([_name(label, *pair) for pair in pairs], len(pairs))
+    return Labels(names.codes[places], names.names)
+
+
+def _name(label: str, *values: str | None) -> str | None:
     if label == "placement":
-        places = {pair: "edge" if _at_edge(*pair) else None for pair in set(zip(*columns, strict=True))}
-        return Labels.of(map(places.__getitem__, zip(*columns, strict=True)), odd.size)
-    if len(columns) == 1:
-        return Labels.of((value or None for value in columns[0]), odd.size)
-    return Labels.of((first or second or None for first, second in zip(*columns, strict=True)), odd.size)
+        return "edge" if _at_edge(*values) else None
+    return next(filter(None, values), None)
