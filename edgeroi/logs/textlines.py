@@ -35,8 +35,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Texts = Sequence[str]
 
-#: How fields are written, for patterns: inside quotes, with escapes; a time as the Common Log Format has it.
-QUOTED: Final = r'[^"\\\n]*(?:\\.[^"\\\n]*)*'
+#: How fields are written, for patterns: inside quotes, with escapes (what was matched is never given back: only a quote can follow);
+#: a time as the Common Log Format has it.
+QUOTED: Final = r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+'
 CLF_TIME: Final = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
 _GROUP = re.compile(r"\(\?P<(\w+)>")
 #: A time of the Common Log Format has so many characters, its clock's digits at these places; the day may change so often in a piece.
