@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -207,7 +208,8 @@ class _Plan:
 
     def columns(self, found: Sequence[Any]) -> dict[str, Values]:
         """The columns of the lines found."""
-        by_field = [tuple(found)] if len(self.captured) == 1 else list(zip(*found, strict=True))
+        several = len(self.captured) > 1
+        by_field = [list(map(itemgetter(place), found)) for place in range(len(self.captured))] if several else [found]
         texts = dict(zip(self.captured, by_field, strict=True))
         columns = {column: source.values(*(texts[name] for name in source.fields)) for column, source in self.sources.items()}
         if self.reading.not_error and "error" in columns and "status" in columns:
