@@ -10,7 +10,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
-            lint · probefile · selftest                 what is odd in a scenario · probe files read strictly · what a probe adds
+            lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
@@ -18,6 +18,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             dialects/                                   wire formats of inference endpoints
             yamltree · clock · loopback · memory        YAML that knows its lines · the day · a server that keeps time · what is freed
             executor                                    policies run for real, over calls of any kind
+            async_executor                              the same over coroutines
+            underway                                    a request while it is served: what was begun, what is given up
     CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
@@ -38,6 +40,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             probe_plan                                  what a probe is to do
             servers                                     paid for busy or not: the load hour by hour, and the wait for one
             ensemble · sampling                         a latency in many worlds at once · what samples leave unknown
+            steering                                    what a policy decides of one request, and the record of it
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
