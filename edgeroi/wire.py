@@ -112,10 +112,14 @@ class TimedStream(httpcore.NetworkStream):
         """The same connection, encrypted."""
         visit, begun = self._visit, self._visit.clock()
         with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
-            wrapped = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname, do_handshake_on_connect=False)
-            visit.socket = self._socket = wrapped  # the one before it has handed its connection over
-            wrapped.settimeout(visit.left())
-            wrapped.do_handshake()
+            try:
+                wrapped = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname, do_handshake_on_connect=False)
+                visit.socket = self._socket = wrapped  # the one before it has handed its connection over
+                wrapped.settimeout(visit.left())
+                wrapped.do_handshake()
+            except BaseException:
+                self.close()
+                raise
         visit.stamps.tls = visit.clock() - begun
         return self
 
