@@ -9,23 +9,28 @@ for, also where it ignores that; who answered, why, and every call that was begu
 - hedge: the second is asked as well once the first has not answered for ``after`` or failed before; the first answer wins;
 - cascade: the first; where it fails, or its answer's confidence is below the stated one or unknown, the second, whose word is final.
 
-Half a second for the edge, then the cloud, as ``edgeroi.policyfile.load_policies`` reads it from a file too:
+The edge first, and the cloud where that fails or takes more than 50 ms:
 
->>> from edgeroi.estimate import Range
->>> from edgeroi.spec import Fallback
+>>> from edgeroi.policyfile import policies_of  # or load_policies, of a file
+>>> policies = policies_of({"safe": {"fallback": {"first": "edge", "then": "cloud", "after": "50 ms"}}})
 >>> def edge(query, cancel):
-...     cancel.wait(20)  # hangs; a client of HTTP would be told cancel.when_set(connection.close)
+...     cancel.wait(20)  # hangs; a client of HTTP would say cancel.when_set(connection.close)
 >>> def cloud(query, cancel):
-...     return f"cloud: {query}"
->>> with Executor({"safe": Fallback("edge", "cloud", after=Range.point(50.0))}, {"edge": edge, "cloud": cloud}) as executor:
-...     outcome = executor.run("safe", "hello")
->>> outcome.result, outcome.by, outcome.turns[0].because, [(call.name, call.ending) for call in outcome.calls]
-('cloud: hello', 'cloud', 'timeout', [('edge', 'given_up'), ('cloud', 'accepted')])
+...     return f"an answer to {query}"
+>>> executor = Executor(policies, {"edge": edge, "cloud": cloud})
+>>> def infer_with_fallback(query):
+...     outcome = executor.run("safe", query)
+...     return outcome.result, outcome.by
+>>> infer_with_fallback("hello")
+('an answer to hello', 'cloud')
+>>> outcome = executor.run("safe", "hello", timeout_ms=5_000)
+>>> [(turn.policy, turn.to, turn.because) for turn in outcome.turns], [(call.name, call.ending) for call in outcome.calls]
+([('safe', 'cloud', 'timeout')], [('edge', 'given_up'), ('cloud', 'accepted')])
+>>> executor.close()
 
-Under asyncio calls are coroutines, cancelled as tasks are. Short questions go to the edge, whose answer is kept where it is sure:
+Under asyncio calls are coroutines, and cancelled as tasks are. Short questions go to the edge, whose answer is kept where it is sure:
 
 >>> import asyncio
->>> from edgeroi.policyfile import policies_of
 >>> policies = policies_of({
 ...     "router": {"route": {"rules": [{"to": "checked", "when": {
 ...         "input_tokens": "< 50", "prompt": {"has_none_of": ["summarize", "explain", "analyze"]}}}], "otherwise": "cloud"}},

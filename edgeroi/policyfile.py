@@ -1,10 +1,12 @@
-"""Policies by themselves, stated as in a scenario, for an executor to run: from a YAML file, or from a mapping.
+"""The policies of a scenario or a policy file, for an executor to run: who may serve requests, and the policies over them.
 
-A file holds ``edgeroi: 1`` and ``policies:``, names over policies; their parts are policies of the file, or calls that only the
-application knows::
+Only ``options`` are looked at, and of those the policies; what an option costs and how fast it is, other commands ask. An application
+gives a call for each option that is no policy::
 
     edgeroi: 1
-    policies:
+    options:
+      edge: {placement: edge}
+      cloud: {placement: cloud}
       safe: {fallback: {first: edge, then: cloud, after: 500 ms}}
 """
 
@@ -16,45 +18,44 @@ from pathlib import Path
 from typing import Any
 
 from edgeroi.errors import EdgeroiError
-from edgeroi.scenario.policies import POLICIES, policy_option
+from edgeroi.scenario.policies import POLICIES, check_references, policy_option
 from edgeroi.scenario.section import Findings, Section, check_version
 from edgeroi.spec import OptionSpec, Policy
-from edgeroi.steering import circle_of
-from edgeroi.yamltree import Node, Table, parse_tree, read_tree
+from edgeroi.yamltree import Table, parse_tree, read_tree
 
 
 def load_policies(path: Path | str) -> Mapping[str, Policy]:
-    """The policies of a file. Raises ``EdgeroiError`` with file, line and column; several mistakes come together."""
-    return _read(read_tree(path))
-
-
-def policies_of(stated: Mapping[str, Any]) -> Mapping[str, Policy]:
-    """The policies that a mapping states as a file's ``policies:`` would, held to the same rules."""
-    return _read(parse_tree(json.dumps({"edgeroi": 1, "policies": stated}), "policies"))
-
-
-def _read(tree: Node) -> Mapping[str, Policy]:
+    """The policies of a file by name. Raises ``EdgeroiError`` with file, line and column; several mistakes come together."""
+    tree = read_tree(path)
     if not isinstance(tree, Table):
-        raise EdgeroiError("no policies: a mapping is wanted", place=tree.place, fix="begin with `edgeroi: 1` and `policies:`")
+        raise EdgeroiError("no policies: a mapping is wanted", place=tree.place, fix="begin with `edgeroi: 1` and `options:`")
     findings = Findings()
     top = Section(tree, "", findings)
     check_version(top)
-    options = {name: option for name, inner in top.sections("policies", needed=True) if (option := _option(name, inner))}
-    top.close()
-    policies = {name: option.policy for name, option in options.items() if option.policy}
-    for name, option in options.items():
-        if (circle := circle_of(name, policies)) and name == min(circle):  # each is told once
-            said = f"the policy leads back to itself: {' -> '.join(circle)}"
-            findings.errors.append(EdgeroiError(said, place=option.place, key=f"policies.{name}", fix="break the circle"))
+    options = _policies_in(top)
+    check_references(options, top)
+    if not options and not findings.errors:
+        top.refuse("options", "no policy", f"state one of {', '.join(POLICIES)}")
+    return _checked(options, findings)
+
+
+def policies_of(options: Mapping[str, Any]) -> Mapping[str, Policy]:
+    """The same of a mapping that says what a file's ``options`` would; parts may be missing in it, an executor knows its calls."""
+    tree = parse_tree(json.dumps({"options": options}), "options")
+    assert isinstance(tree, Table)
+    findings = Findings()
+    return _checked(_policies_in(Section(tree, "", findings)), findings)
+
+
+def _policies_in(top: Section) -> dict[str, OptionSpec]:
+    found = {name: policy_option(inner, name, kinds) for name, inner in top.sections("options", needed=True) if (kinds := _kinds(inner))}
+    return {name: option for name, option in found.items() if option}
+
+
+def _kinds(inner: Section) -> list[str]:
+    return [kind for kind in POLICIES if inner.has(kind)]
+
+
+def _checked(options: Mapping[str, OptionSpec], findings: Findings) -> Mapping[str, Policy]:
     findings.raise_any()
-    return policies
-
-
-def _option(name: str, inner: Section) -> OptionSpec | None:
-    kinds = [kind for kind in POLICIES if inner.has(kind)]
-    if not kinds:
-        inner.findings.errors.append(
-            EdgeroiError("no policy", place=inner.table.place, key=inner.path, fix=f"state one of {', '.join(POLICIES)}")
-        )
-        return None
-    return policy_option(inner, name, kinds)
+    return {name: option.policy for name, option in options.items() if option.policy}

@@ -7,7 +7,8 @@ distributions: shares are drawn, the first rule that holds decides, an answer be
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+import operator
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -22,6 +23,8 @@ T = TypeVar("T")
 Because = Literal["share", "rule", "otherwise", "answered", "failed", "timeout", "error", "sooner", "sure", "doubted"]
 #: How a call ended: its answer was taken, or came and was not; it failed; it was cancelled before it ended.
 Ending = Literal["accepted", "not_taken", "failed", "given_up"]
+
+_LIMITS: Mapping[str, Callable[[float, float], bool]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,11 @@ def holds(condition: Condition, value: object) -> bool:
     """Whether a condition holds for a value; what is unknown holds for none, nor does a text where a number is asked for."""
     if value is None:
         return False
-    if condition.test in ("in", "has_any_of", "has_none_of"):
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        return raw_holds(condition.test, condition.values, text)
+    if condition.test not in _LIMITS:
+        return raw_holds(condition.test, condition.values, str(value).lower() if isinstance(value, bool) else str(value))
     if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
         return False
-    limit = float(condition.values[0])
-    return {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[condition.test]
+    return bool(_LIMITS[condition.test](value, float(condition.values[0])))
 
 
 def is_sure(policy: Cascade, confidence: float | None) -> bool:

@@ -203,6 +203,12 @@ def test_a_call_that_ignores_its_cancel_holds_nobody_up_and_is_told() -> None:
             threading.Timer(0.03, cancel.set).start()
             stopped = executor.run("inner", "?", cancel=cancel)
             assert (stopped.ok, type(stopped.error)) == (False, GivenUp)
+            assert type(executor.run("a", "?", cancel=cancel).error) is GivenUp  # set before
+            cancel = Cancel()
+            threading.Timer(0.03, cancel.set).start()
+            assert type(executor.run("a", "?", cancel=cancel).error) is GivenUp
+            assert executor.run("b", "?", cancel=(kept := Cancel())).ok
+            assert not kept._acts  # one cancel may serve any number of requests
     assert not ended.is_set()
     let_go.set()
     assert ended.wait(5)
@@ -381,5 +387,51 @@ def test_the_example_of_the_docstring_runs() -> None:
 
     import edgeroi.executor
 
-    assert doctest.testmod(edgeroi.executor).attempted > 8
-    assert doctest.testmod(edgeroi.executor).failed == 0
+    done = doctest.testmod(edgeroi.executor)
+    assert (done.failed, done.attempted > 12) == (0, True)
+
+
+def test_whose_promise_is_kept_is_called_where_it_is_asked(obedient: bool) -> None:
+    here: dict[str, bool] = {}
+
+    def noting(name: str) -> Asks:
+        def call(_: str, cancel: Cancel) -> str:
+            here[name] = threading.get_ident() == asked_in
+            return name
+
+        return call
+
+    asked_in = threading.get_ident()
+    policies: dict[str, Policy] = {"p": Fallback("q", "b", Range.point(5_000.0)), "q": Hedge("a", "c", Range.point(4_000.0))}
+    calls = {name: noting(name) for name in "abc"}
+    with Executor(policies, calls, obedient="abc" if obedient else "ab") as executor:
+        executor.run("a", "?", timeout_ms=5_000.0)
+        assert here == {"a": True}
+        executor.run("p", "?")
+    # A policy keeps the promise where all of its calls do.
+    assert here == {"a": obedient}
+
+
+def test_a_loser_that_answers_after_all_disturbs_nobody() -> None:
+    let_go, answered, disturbed = threading.Event(), threading.Event(), threading.Event()
+
+    def first(_: str, cancel: Cancel) -> str:
+        cancel.when_set(disturbed.set)  # where the answer is a stream, it is still being read
+        asked.wait(5)
+        return "A"
+
+    def second(_: str, cancel: Cancel) -> str:
+        asked.set()
+        let_go.wait(60)
+        return "B"
+
+    asked = threading.Event()
+    with Executor({"p": Hedge("a", "b", Range.point(1.0))}, {"a": first, "b": lambda *given: second(*given)}) as executor:
+        outcome = executor.run("p", "?")
+        assert told(outcome) == ("A", "a", [("a", False, True), ("b", True, True)])
+        let_go.set()
+        threading.Timer(0.1, answered.set).start()
+        assert answered.wait(5)
+    assert gone(threads_of_ours())
+    assert not disturbed.is_set()
+    assert told(outcome) == ("A", "a", [("a", False, True), ("b", True, True)])

@@ -31,6 +31,8 @@ from edgeroi.loopback import Reply, Request, Server
 from edgeroi.spec import Cascade, Fallback, Hedge, Policy
 from edgeroi.wire import Endpoint, Wire
 
+pytestmark = pytest.mark.alone
+
 #: What a server may do with a request, and how often.
 FAULTS = {"none": 0.4, "hang": 0.15, "reset": 0.1, "500": 0.15, "slow_first_token": 0.1, "slow_stream": 0.1}
 #: A part that is slow would take so long; nothing here waits for it.

@@ -10,11 +10,16 @@ import pytest
 from edgeroi.errors import EdgeroiError
 from edgeroi.executor import Executor
 from edgeroi.policyfile import load_policies, policies_of
+from edgeroi.scenario import load_scenario
 from edgeroi.spec import Cascade, Fallback, Hedge
+
+ROOT = Path(__file__).parents[1]
 
 TEXT = """\
 edgeroi: 1
-policies:
+options:
+  edge: {placement: edge}
+  cloud: {placement: cloud}
   safe: {fallback: {first: raced, then: cloud, after: 0.5 s, on: timeout, abandoned: free}}
   raced: {hedge: {first: edge, then: cloud, after: 80 ms}}
   checked: {cascade: {first: edge, then: safe, confidence: 0.8}}
@@ -61,32 +66,46 @@ def test_what_a_file_says_is_run(tmp_path: Path) -> None:
     ]
 
 
+def test_a_whole_scenario_holds_its_policies() -> None:
+    policies = load_policies(ROOT / "scenarios" / "hybrid.yaml")
+    scenario = load_scenario(ROOT / "scenarios" / "hybrid.yaml")
+    assert policies == {name: option.policy for name, option in scenario.options.items() if option.policy}
+    assert len(policies) > 1
+
+
 @pytest.mark.parametrize(
-    ("policies", "said"),
+    ("options", "said"),
     [
-        ("{safe: {fallback: {first: edge, then: cloud, after: 500}}}", r"policies.yaml:2:\d+ policies.safe.fallback.after: .*unit"),
-        ("{safe: {fallbak: {first: edge, then: cloud}}}", "policies.safe: no policy; state one of split, route, fallback"),
-        ("{safe: {fallback: {first: edge, then: cloud, timeout: 5 ms}}}", "write `after: 500 ms`"),
-        ("{a: {hedge: {first: b, then: c, after: 1 ms}}, b: {split: {a: 50%, c: 50%}}}", "a: the policy leads back to itself: a -> b -> a"),
-        ("{r: {route: {rules: [{when: {latency_ms: '< 5'}, to: edge}], otherwise: cloud}}}", "known only once the request was served"),
-        ("{s: {split: {a: 50%, b: 20%}}}", "add up to 0.7"),
+        ("{safe: {fallback: {first: e, then: c, after: 500}}, e: {}, c: {}}", r"policies.yaml:2:\d+ options.safe.fallback.after: .*unit"),
+        ("{e: {placement: edge}}", "policies.yaml:2:1 options: no policy; state one of split, route, fallback"),
+        ("{safe: {fallback: {first: edg, then: c, after: 5 ms}}, edge: {}, c: {}}", r"yaml:2:\d+ .*no option 'edg'; did you mean 'edge'"),
+        ("{safe: {fallback: {first: e, then: c, timeout: 5 ms}}, e: {}, c: {}}", "write `after: 500 ms`"),
+        ("{a: {hedge: {first: b, then: a, after: 1 ms}}, b: {}}", r"yaml:2:\d+ options.a: the policy leads back to itself: a -> a"),
+        ("{r: {route: {rules: [{when: {latency_ms: '< 5'}, to: e}], otherwise: e}}, e: {}}", "known only once the request was served"),
+        ("{s: {split: {a: 50%, b: 20%}}, a: {}, b: {}}", "add up to 0.7"),
         ("5", "a mapping is wanted"),
     ],
 )
-def test_a_slip_is_told_with_its_place(policies: str, said: str, tmp_path: Path) -> None:
+def test_a_slip_is_told_with_its_place(options: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(EdgeroiError, match=re.compile(said)):
-        load_policies(written(tmp_path, f"edgeroi: 1\npolicies: {policies}\n"))
+        load_policies(written(tmp_path, f"edgeroi: 1\noptions: {options}\n"))
+
+
+def test_a_slip_in_a_mapping_is_told_with_its_key() -> None:
+    with pytest.raises(EdgeroiError, match=r"options.safe.fallback.after: .*unit"):
+        policies_of({"safe": {"fallback": {"first": "edge", "then": "cloud", "after": 500}}})
+    with pytest.raises(EdgeroiError, match="no call and no policy 'clowd'; did you mean 'cloud'"):
+        Executor(policies_of({"safe": {"fallback": {"first": "edge", "then": "clowd"}}}), dict.fromkeys(("edge", "cloud"), lambda *_: ""))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("policies: {}\n", "`edgeroi` is missing"),
-        ("edgeroi: 1\n", "`policies` is missing"),
-        ("edgeroi: 1\npolicys: {}\n", "unknown key 'policys'; did you mean 'policies'"),
+        ("options: {}\n", "`edgeroi` is missing"),
+        ("edgeroi: 1\n", "`options` is missing"),
         ("- 1\n", "a mapping is wanted"),
     ],
 )
-def test_what_is_no_file_of_policies_is_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_what_holds_no_policies_is_refused(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(EdgeroiError, match=re.compile(said)):
         load_policies(written(tmp_path, text))
