@@ -64,6 +64,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             compiled                                    the part in C, where it was built; numpy does the same
 
 The Python API is the functions ``profile``, ``compare`` and ``check``; what they return is immutable and has ``to_frame()``.
+``edgeroi.executor`` runs the policies of a scenario in an application.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class AsyncExecutor(Generic[Q, T]):
 
     async def run(self, name: str, request: Q, *, timeout_ms: float | None = None, draw: Callable[[], float] = random) -> Outcome[T]:
         """Ask a policy or a call. Cancel the task that waits for it, and every call is cancelled. The rest as of ``Executor.run``."""
-        self._steering.check_known(name)
+        self._steering.check_asked(name, timeout_ms)
         whole, asked = Branch(), Asked(request, draw)
         try:
             if timeout_ms is None:
@@ -61,10 +61,13 @@ class AsyncExecutor(Generic[Q, T]):
         return whole.outcome(ended or Ended(None, name, error=overdue(name, timeout_ms)))
 
     async def _part(self, name: str, asked: Asked[Q], branch: Branch) -> Ended[T]:
+        """Ask a part; whatever the functions we were given raise is how it ended."""
         try:
-            name = self._steering.chosen(name, asked.request, asked.draw, branch)
+            return await self._served(self._steering.chosen(name, asked.request, asked.draw, branch), asked, branch)
         except Exception as error:
             return Ended(None, name, error=error)
+
+    async def _served(self, name: str, asked: Asked[Q], branch: Branch) -> Ended[T]:
         policy = self._steering.policies.get(name)
         if isinstance(policy, Fallback):
             return await self._fallback(name, policy, asked, branch)

@@ -106,7 +106,7 @@ class ByPolicy:
             given_up=tuple(call.name for call in outcome.calls if call.given_up),
             unpaid=tuple(call.name for call in outcome.calls if not call.paid),
         )
-        return whole, sent.pauses
+        return whole, dict(sent.pauses)  # a loser may still add to them
 
     def close(self) -> None:
         """Close what is idle."""

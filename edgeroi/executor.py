@@ -168,7 +168,7 @@ class Executor(Generic[Q, T]):
         """
         if self._threads.closed:
             raise EdgeroiError("the executor is closed", fix="run it inside its `with`")
-        self._steering.check_known(name)
+        self._steering.check_asked(name, timeout_ms)
         whole, asked = Branch(), Asked(request, draw, threading.get_ident())
         if cancel is not None:
             cancel.when_set(whole.give_up)
@@ -190,10 +190,15 @@ class Executor(Generic[Q, T]):
         return whole.outcome(ended)
 
     def _part(self, name: str, asked: Asked[Q], branch: Branch) -> Ended[T]:
+        """Ask a part; whatever the functions we were given raise is how it ended, since in a thread of ours nobody would hear of it."""
         try:
-            name = self._steering.chosen(name, asked.request, asked.draw, branch)
-        except Exception as error:  # of a function we were given, maybe in a thread where nobody would hear of it
+            return self._served(self._steering.chosen(name, asked.request, asked.draw, branch), asked, branch)
+        except BaseException as error:
+            if not isinstance(error, Exception) and threading.get_ident() == asked.thread:
+                raise  # Ctrl-C of whoever waits
             return Ended(None, name, error=error)
+
+    def _served(self, name: str, asked: Asked[Q], branch: Branch) -> Ended[T]:
         policy = self._steering.policies.get(name)
         if isinstance(policy, Fallback):
             return self._fallback(name, policy, asked, branch)
@@ -219,7 +224,7 @@ class Executor(Generic[Q, T]):
             ended.ok = not self._steering.is_failure(ended.result)
         except BaseException as error:
             if not isinstance(error, Exception) and threading.get_ident() == asked.thread:
-                raise  # Ctrl-C of whoever waits; in a thread of ours it is a failure like any
+                raise
             ended.result, ended.error = None, error
         finally:
             branch.end(call, failed=not ended.ok)

@@ -21,7 +21,10 @@ T = TypeVar("T")
 
 
 class Cancel(threading.Event):
-    """Set where an answer is no longer wanted. ``when_set`` says what to do then: close a connection, kill a process."""
+    """Set where an answer is no longer wanted. ``when_set`` says what to do then: shut a connection down, kill a process.
+
+    That is to be quick: whoever cancels does it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,8 +186,8 @@ class Steering(Generic[Q, T]):
     def __post_init__(self) -> None:
         check_runnable(self.policies, self.names, self.confidence is not None)
         self.check(self.timeouts_ms, "timeouts_ms")
-        if wrong := [name for name, ms in self.timeouts_ms.items() if not ms > 0]:
-            raise EdgeroiError("a timeout is more than 0 ms", key=wrong[0])
+        for name, ms in self.timeouts_ms.items():
+            _check_timeout(ms, name)
 
     def check(self, names: Collection[str], key: str) -> None:
         """Raise ``EdgeroiError`` where one of these is no call."""
@@ -192,8 +195,9 @@ class Steering(Generic[Q, T]):
             if name not in self.names:
                 raise EdgeroiError(f"no call {name!r}", key=key, fix=did_you_mean(name, self.names))
 
-    def check_known(self, name: str) -> None:
-        """Raise ``EdgeroiError`` where this is no policy and no call."""
+    def check_asked(self, name: str, timeout_ms: float | None) -> None:
+        """Raise ``EdgeroiError`` where this is no policy and no call, or no timeout."""
+        _check_timeout(timeout_ms, "timeout_ms")
         if name not in self.policies and name not in self.names:
             raise EdgeroiError(f"no policy and no call {name!r}", fix=did_you_mean(name, (*self.policies, *self.names)))
 
@@ -241,6 +245,11 @@ class Steering(Generic[Q, T]):
         sure = is_sure(policy, confidence)
         branch.take(Turn(name, policy.first if sure else policy.then, "sure" if sure else "doubted", confidence=confidence))
         return not sure
+
+
+def _check_timeout(ms: float | None, key: str) -> None:
+    if ms is not None and not ms > 0:
+        raise EdgeroiError("a timeout is more than 0 ms", key=key)
 
 
 def not_asked(name: str) -> Ended[Any]:

@@ -336,6 +336,8 @@ def test_names_that_are_not_there_are_told_with_the_nearest() -> None:
     executor: Executor[str, str] = Executor({}, calls)
     with pytest.raises(EdgeroiError, match="no policy and no call 'edg'"):
         executor.run("edg", "?")
+    with pytest.raises(EdgeroiError, match="timeout_ms: a timeout is more than 0 ms"):
+        executor.run("edge", "?", timeout_ms=-1.0)
     executor.close()
     with pytest.raises(EdgeroiError, match="closed"):
         executor.run("edge", "?")
@@ -380,6 +382,15 @@ def test_whatever_a_call_raises_the_request_has_an_end(obedient: bool) -> None:
                 executor.run("p", "?")
         else:
             assert executor.run("p", "?").by == "b"
+
+
+def test_a_judge_that_leaves_loses_no_request() -> None:
+    def leaves(_: str) -> float:
+        raise SystemExit(3)
+
+    with Executor({"c": Cascade("a", "a", confidence=0.5)}, {"a": answers_after(QUICK, "A")}, confidence=leaves) as executor:
+        outcome = executor.run("c", "?", timeout_ms=20_000.0)
+    assert (outcome.ok, type(outcome.error)) == (False, SystemExit)
 
 
 def test_the_example_of_the_docstring_runs() -> None:
