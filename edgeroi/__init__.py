@@ -7,6 +7,7 @@ A line of this map imports only lines below it; the core knows no file, network,
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
             draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
+            spending                                    logs become spend
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
@@ -20,7 +21,11 @@ A line of this map imports only lines below it; the core knows no file, network,
             executor                                    policies run for real, over calls of any kind
             async_executor                              the same over coroutines
             underway                                    a request while it is served: what was begun, what is given up
-    CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+    CORE    exposition                                  spend as Prometheus metrics
+            spend_report                                what spend says
+            reconciliation                              a bill beside what the logs imply
+            budget                                      budget, edge share, growth, and what a share does not show
+            price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
             report                                      sections, tables of typed cells, notes, the JSON document
@@ -46,9 +51,11 @@ A line of this map imports only lines below it; the core knows no file, network,
             felt                                        what a person notices
             policy                                      split, route, fallback, hedge, cascade as algebra on distributions
             latency                                     distributions of ms and their algebra
+            ledger                                      what requests cost day by day; what has no price is listed
             billing                                     an invoice's sum in many worlds at once
             cost                                        every dollar with its kind, quantity, rate and source
             prices                                      dated rates, the book
+            usage                                       requests, tokens and logged money by offer and day
             census                                      requests counted into partial profiles
             workload                                    partial profiles that add up
             aggregate                                   ready quantiles of requests nobody lists
@@ -56,14 +63,14 @@ A line of this map imports only lines below it; the core knows no file, network,
             cuts                                        requests told apart by what a rule asks
             request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
-            draws · investment                          drivers drawn by name, what draws say of a decision · return, payback
+            draws · investment · forecast               drivers drawn by name · return, payback · what a month will come to
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
             errors                                      what can go wrong, and how it ends
             compiled                                    the part in C, where it was built; numpy does the same
 
-The Python API is the functions ``profile``, ``compare`` and ``check``; what they return is immutable and has ``to_frame()``.
+The Python API is the functions ``profile``, ``compare``, ``check`` and ``spend``; what they return is immutable and has ``to_frame()``.
 ``edgeroi.executor`` runs the policies of a scenario in an application.
 """
 
@@ -77,10 +84,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgeroi.spend_report import Spending
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile, SeenFrom
 
-__all__ = ["__version__", "check", "compare", "profile"]
+__all__ = ["__version__", "check", "compare", "profile", "spend"]
 __version__ = "0.2.0"
 
 
@@ -136,6 +144,60 @@ def profile(
     from edgeroi.logs.frame import profile_frame
 
     return profile_frame(logs, how)
+
+
+def spend(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    by: str | Sequence[str] = ("placement", "provider", "model", "workload"),
+    budget_usd_month: float | None = None,
+    max_edge_share: float | None = None,
+    max_growth: float | None = None,
+    scenario: str | Path | Sequence[str | Path] | None = None,
+    prices: str | Path | Sequence[str | Path] = (),
+    focus: str | Path | None = None,
+    focus_services: Mapping[str, str] | None = None,
+    tolerance: float = 0.02,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    not_error: str | Sequence[str] = (),
+    log_format: str | None = None,
+    sampling: float | None = None,
+    jobs: int | None = None,
+    seed: int = 0,
+) -> Spending:
+    """What the requests of logs cost: ``.ledger``, ``.projection``, ``.edge``, ``.gate``; ``.to_frame()`` by offer and day.
+
+    Shares are of 1. ``prices``: price files of yours. ``focus``: an export of the bill, ``focus_services`` whose provider in the logs
+    a service on it is of. Reads as ``profile`` does; a saved profile no longer knows single requests, and is refused.
+    """
+    from edgeroi.budget import Limits
+    from edgeroi.logs.focus import read_focus
+    from edgeroi.logs.mapping import reading_of
+    from edgeroi.spending import Asked, spend_frame, spend_logs
+
+    how = reading_of(
+        Path(mapping) if mapping else None,
+        not_error=_names(not_error),
+        format=log_format,
+        sampling=sampling,
+        map=tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
+    )
+    asked = Asked(
+        Limits(budget_usd_month, max_edge_share, max_growth),
+        _names(by),
+        tuple(Path(file) for file in ([prices] if isinstance(prices, str | Path) else prices)),
+        read_focus(Path(focus)) if focus else (),
+        {service: provider.casefold() for service, provider in (focus_services or {}).items()},
+        tolerance,
+        None if scenario is None else check(scenario),
+        seed,
+    )
+    if isinstance(logs, str | Path):
+        logs = [logs]
+    return spend_logs(logs, how, asked, jobs=jobs) if isinstance(logs, Sequence) else spend_frame(logs, how, asked)
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
