@@ -286,6 +286,7 @@ def test_grouped_otherwise_csv_and_markdown_hold_the_same_sums() -> None:
         (("--by", "colour"), "known: placement"),
         (("--every", "soon", "--follow"), "--every"),
         (("--focus", "sample_logs/README.md"), "no FOCUS export"),
+        (("--follow", "--rejects", "x"), "leave --follow out"),
         (("--focus-service", "Bedrock"), "names no service and provider"),
     ],
 )

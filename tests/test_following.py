@@ -132,6 +132,17 @@ def test_a_log_that_was_cut_and_grew_beyond_what_it_was_is_noticed(tmp_path: Pat
     assert told(following) == (6, 63)
 
 
+def test_a_log_that_begins_as_before_and_goes_on_otherwise_is_noticed(tmp_path: Path) -> None:
+    log = tmp_path / "a.jsonl"
+    log.write_bytes(lines(*range(100)))
+    following = watched(log)
+    following.look()
+    # The first 90 lines, more than what a log is known by at its start, stay; the last ten are others.
+    log.write_bytes(lines(*range(90)) + lines(*range(200, 211)))
+    assert any("read from its start" in note for note in following.look().notes)
+    assert told(following) == (201, sum(range(100)) + sum(range(90)) + sum(range(200, 211)))
+
+
 def test_a_log_that_is_packed_away_is_not_counted_again(tmp_path: Path) -> None:
     log = tmp_path / "a.jsonl"
     log.write_bytes(lines(*range(100)))

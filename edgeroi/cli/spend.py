@@ -116,7 +116,7 @@ def spend(
 
     tolerated(max_rejected, LineCount())  # a slip in it is told before the logs are read
     limits = limits_of(budget, max_edge_share, max_growth)
-    asked = _asked(by, prices, seed, limits, focus, focus_service, tolerance)
+    asked = _asked(by, prices, seed, limits, focus, focus_service, tolerance, _verdicts(scenario, on_undecided))
     said = LogOptions(
         logs,
         map=map or (),
@@ -132,12 +132,20 @@ def spend(
     )
     interruption: BaseException | None = None
     if follow:
+        _refuse_with_follow(rejects)
         from edgeroi.cli.watching import followed
 
-        found = followed(said, asked, scenario, every, prometheus)
+        found = followed(said, asked, every, prometheus)
     else:
-        found, interruption = _read(said, asked, scenario, prometheus)
+        found, interruption = _read(said, asked, prometheus)
     _end(found, form, output, on_undecided, max_rejected, interruption)
+
+
+def _refuse_with_follow(rejects: Path | None) -> None:
+    from edgeroi.errors import EdgeroiError
+
+    if rejects is not None:
+        raise EdgeroiError("a watch has no end at which all rejects are known", key="--rejects", fix="leave --follow out, or --rejects")
 
 
 def _asked(
@@ -148,6 +156,7 @@ def _asked(
     focus: Path | None,
     services: Sequence[str] | None,
     tolerance: str,
+    verdicts: Verdicts | None,
 ) -> Asked:
     from edgeroi.ledger import Ledger
     from edgeroi.logs.focus import read_focus
@@ -158,32 +167,33 @@ def _asked(
     Ledger().by(named)  # a slip in it is told before the logs are read
     stated = dict(_service(text) for text in services or ())
     bill = read_focus(focus) if focus else ()
-    return Asked(limits, named, tuple(prices or ()), bill, stated, percentage(tolerance, "--tolerance"), seed=seed)
+    return Asked(limits, named, tuple(prices or ()), bill, stated, percentage(tolerance, "--tolerance"), verdicts, seed)
 
 
-def _read(said: LogOptions, asked: Asked, scenario: Sequence[str] | None, prometheus: Path | None) -> tuple[Spending, BaseException | None]:
+def _read(said: LogOptions, asked: Asked, prometheus: Path | None) -> tuple[Spending, BaseException | None]:
     """Read once, and what to end with where that was interrupted."""
-    from dataclasses import replace
-
     from edgeroi.cli.output import write_file
     from edgeroi.exposition import exposition
     from edgeroi.spending import spending_of
     from edgeroi.usage import UsageFold
 
-    judged = verdicts_of(scenario)
     profile, fold, interruption = said.fold_partly(UsageFold(asked.steps()))
-    found = spending_of(profile, fold.usage, replace(asked, verdicts=judged))
+    found = spending_of(profile, fold.usage, asked)
     if prometheus is not None:
         write_file(prometheus, exposition(found).encode())
     return found, interruption
 
 
-def verdicts_of(scenario: Sequence[str] | None) -> Verdicts | None:
+def _verdicts(scenario: Sequence[str] | None, on_undecided: OnUndecided) -> Verdicts | None:
     """The scenarios, judged as ``check`` judges them."""
     from edgeroi.clock import today
-    from edgeroi.judging import judge_files
+    from edgeroi.judging import judge, loaded, with_limits
 
-    return judge_files(list(scenario), command="check", today=today(), gate=True) if scenario else None
+    if not scenario:
+        return None
+    scenarios, policies = loaded(scenario, ())
+    stricter = "fail" if on_undecided is OnUndecided.fail else None
+    return judge([with_limits(one, stricter) for one in scenarios], command="check", today=today(), policies=policies, gate=True)
 
 
 def _end(
@@ -211,12 +221,15 @@ def _end(
         raise GateFailed
     undecided = [f for f in found.findings if f.level == "error" and f.status == "undecided"]
     if found.gate == "undecided":
-        own = {id(finding) for finding in lacking(undecided)}
-        asked_for = [f for f in undecided if on_undecided is OnUndecided.fail or id(f) in own or f.workload is not None]
-        words = "; ".join(finding.message for finding in asked_for or undecided)
-        if asked_for:
+        unanswered = undecided if on_undecided is OnUndecided.fail or _is_scenario_undecided(found) else list(lacking(undecided))
+        words = "; ".join(finding.message for finding in unanswered or undecided)
+        if unanswered:
             raise NoAnswer(f"no answer: {words}")
         say(f"warning: undecided: {words}")
+
+
+def _is_scenario_undecided(found: Spending) -> bool:
+    return found.verdicts is not None and found.verdicts.gate == "undecided"
 
 
 # What is typed --------------------------------------------------------------------------------------------------------

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -21,30 +20,27 @@ if TYPE_CHECKING:
 _SOON_S = 0.1
 
 
-def followed(said: LogOptions, asked: Asked, scenario: Sequence[str] | None, every: str, prometheus: Path | None) -> Spending:
+def followed(said: LogOptions, asked: Asked, every: str, prometheus: Path | None) -> Spending:
     """Watch until told to stop; what was spent by then. A line on stderr says what each look with something new came to."""
     from edgeroi.cli.output import say, write_file
-    from edgeroi.cli.spend import verdicts_of
     from edgeroi.engines.following import Following
     from edgeroi.exposition import exposition
     from edgeroi.spending import spending_of
     from edgeroi.usage import UsageFold
 
     pause_s = seconds(every)
-    asked = replace(asked, verdicts=verdicts_of(scenario))
     with _told_to_stop() as stop:
         following = Following(said.logs, said.reading(), UsageFold(asked.steps()))
-        found, first = None, True
+        found = None
         while found is None or not stop.is_set():
             look = following.look()
             for note in look.notes:
                 say(f"note: {note}")
-            if look.bytes or first or found is None:
+            if look.bytes or found is None:
                 found = spending_of(following.profile(), following.fold.usage, asked)
                 say(_line(found, look.bytes))
                 if prometheus is not None:
                     write_file(prometheus, exposition(found).encode())
-            first = False
             _wait(pause_s, stop)
     return found
 
