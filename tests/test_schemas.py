@@ -181,7 +181,11 @@ options:
   sure: {cascade: {first: edge, then: cloud, confidence: 0.8, judge: 0.001 USD/request, judge_takes: 20 ms, kept_quality: 0.9}}
   streamed: {fallback: {first: edge, then: cloud, after: 500 ms, watch: ttft, on: [timeout, error], abandoned: free}}
   parted: {split: {edge: 20%, cloud: 80%}}
-  routed: {route: {rules: [{when: {region: eu-west, prompt: {has_none_of: [explain]}}, to: edge, share: 20%}], otherwise: cloud}}
+  routed:
+    route:
+      rules: [{when: {region: eu-west, prompt: {words: '< 50', has_none_of: [explain]}}, to: edge, share: 20%, confidence: 90%}]
+      otherwise: cloud
+      otherwise_confidence: 0.3
 workloads:
   short:
     now: {price: deepinfra/BAAI/bge-base-en-v1.5, region: us-east}
