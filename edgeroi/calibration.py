@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 from zlib import crc32
 
@@ -86,7 +86,6 @@ class Sweep:
     """Requests with a score, as both options serve them. ``paired``: row i of both sides is the same request, ``n`` of them.
 
     ``rising``: whether high values of ``field`` go to the weak option; else low ones do, and the score is the value with its sign turned.
-    ``half`` (m,) of each side: which half a request belongs to.
     """
 
     field: str
@@ -94,28 +93,20 @@ class Sweep:
     strong: Side
     paired: bool
     rising: bool
-    halves: tuple[Flags, Flags]
 
     @property
     def n(self) -> int:
         """How many requests there are: a pair is one."""
         return self.weak.score.size if self.paired else self.weak.score.size + self.strong.score.size
 
-    def half(self, first: bool) -> Sweep:
-        """The requests of one half."""
-        kept = tuple(flags if first else ~flags for flags in self.halves)
-        if any(np.count_nonzero(flags) < 2 for flags in kept):
-            raise NoAnswer(f"too few requests tell {self.field} to choose a threshold on one half", fix="give a longer log")
-        return replace(self, weak=self.weak.at(kept[0]), strong=self.strong.at(kept[1]), halves=(kept[0][kept[0]], kept[1][kept[1]]))
-
     def threshold(self, score: float) -> float | None:
         """A score as a value of the field; ``None`` beyond all of them."""
         return None if math.isinf(score) else score if self.rising else -score
 
-    def candidates(self, n: int) -> Floats:
-        """Scores to try, from all weak (-inf) to all strong (inf); between two of them lie so many requests that they can be told apart."""
+    def candidates(self, between: int = _BETWEEN) -> Floats:
+        """Scores to try, from all weak (-inf) to all strong (inf): at most ``_CANDIDATES``, with so many requests ``between`` two."""
         scores = np.unique(np.concatenate((self.weak.score, self.strong.score)))
-        most = max(2, min(_CANDIDATES, n // _BETWEEN))
+        most = max(2, min(_CANDIDATES, self.n // between))
         if scores.size > most:
             every = np.sort(np.concatenate((self.weak.score, self.strong.score)))
             scores = np.unique(every[np.linspace(0, every.size - 1, most + 1).astype(np.int64)[1:]])
@@ -206,7 +197,7 @@ CPT_LEVELS = (0.5, 0.8, 0.95)
 
 def curve_of(sweep: Sweep) -> Curve:
     """The cost, quality and latency of every candidate threshold, over all requests: a description, nothing is chosen by it."""
-    candidates = sweep.candidates(sweep.n)
+    candidates = sweep.candidates(between=1)
     told = {name: _means(sweep, candidates, name) for name in ("quality", "usd", "worth")}
     shares = summed(sweep, candidates, np.zeros(sweep.weak.score.size), np.ones(sweep.strong.score.size)).mean
     latencies = [latency_at(sweep, score) for score in candidates]
@@ -300,16 +291,17 @@ class HeldOut:
     latency: Latency
 
 
-def chosen(sweep: Sweep, goal: Goal, limit: float | None = None) -> Chosen:
-    """The best threshold for a goal. ``limit``: USD of a request for ``max-quality``, quality for ``min-cost``.
+def chosen(first: Sweep, second: Sweep, goal: Goal, limit: float | None = None) -> Chosen:
+    """The best threshold for a goal, chosen on one half and judged on the other.
+
+    ``limit``: USD of a request for ``max-quality``, quality for ``min-cost``.
 
     Raises ``NoAnswer`` where quality, cost or worth is not known, and where no threshold keeps the limit.
     """
-    first, second = sweep.half(True), sweep.half(False)
-    candidates = first.candidates(first.n)
+    candidates = first.candidates()
     best, accepted = _best(first, candidates, goal, limit)
     low, high = max(0, int(accepted.min()) - 1), min(candidates.size - 1, int(accepted.max()) + 1)
-    ends = sweep.threshold(float(candidates[low])), sweep.threshold(float(candidates[high]))
+    ends = first.threshold(float(candidates[low])), first.threshold(float(candidates[high]))
     score = float(candidates[best])
     held = judged_at(second, score)
     bound = held.usd if goal == "max-quality" else held.quality if goal == "min-cost" else None
@@ -317,8 +309,8 @@ def chosen(sweep: Sweep, goal: Goal, limit: float | None = None) -> Chosen:
     return Chosen(
         goal,
         limit,
-        sweep.threshold(score),
-        ends if sweep.rising else ends[::-1],
+        first.threshold(score),
+        ends if first.rising else ends[::-1],
         score,
         (first.n, second.n),
         math.isinf(score) and score > 0,
@@ -424,7 +416,7 @@ def _worth_beside_strong(sweep: Sweep, ends: Floats, place: int) -> Estimate | N
     sums = _summed_column(sweep, ends, "worth")
     if sums is None:
         return None
-    gain, spread = -float(sums.gain[place:].sum()), float(sums.spread[place:].sum())
+    gain, spread = 0.0 - float(sums.gain[place:].sum()), float(sums.spread[place:].sum())
     half = normal_quantile((1 + LEVEL) / 2) * math.sqrt(spread)
     return Estimate(gain, gain - half, gain + half, sweep.n, "measured")
 

@@ -180,6 +180,30 @@ class Replay:
             return Outcome(name, n, sources=told, unknown=unknown, why_unknown=why)
         return self._outcome(name, split(_scaled(pieces)), sums, told)
 
+    def today(self) -> Outcome:
+        """What the log says ran: every row of an option as it was answered; both sides of a pair were asked, paid and are counted."""
+        rows = [column[column >= 0] for column in self.asked.rows.T]
+        if not self.asked.n:
+            return Outcome("today", 0)
+        sums, pieces = _Sums(), list[Answers]()
+        ran = sum(each.size for each in rows)
+        for option, each in zip(self.asked.options, rows, strict=True):
+            if not each.size:
+                continue
+            self._count_calls(option, each, np.ones(each.size), sums)
+            # Of the requests that ran: of a pair both answers were given, and each counts.
+            good = each[~self.failed[each]]
+            sums.answered[option] += good.size * self.asked.n / ran
+            quality = self._quality_of(option, good)
+            known = quality[~np.isnan(quality)]
+            sums.unrated += good.size - known.size
+            sums.points += float(known.sum())
+            sums.rated += known.size
+            sums.variance += known.size * float(known.var()) if known.size else 0.0
+            pieces.append(self._answers(option, each, np.full(each.size, 1 / ran)))
+        answers = replace(stacked(pieces), n=ran, basis="measured")
+        return self._outcome("today", answers, sums, {})
+
     def _outcome(self, name: str, answers: Answers, sums: _Sums, sources: Mapping[str, int]) -> Outcome:
         n = self.asked.n
         uses = {
@@ -191,7 +215,7 @@ class Replay:
             )
             for option in sums.calls
         }
-        judged = sum((usd * answers.calls_of(slot) for slot, usd in self._judges(name)), 0.0)
+        judged = sum((usd * answers.calls_of(slot) for slot, usd in self._judges(name)), 0.0) if name in self.policies else 0.0
         priced = all(use.usd is not None or not use.calls for use in uses.values())
         usd = sum(use.calls * use.usd for use in uses.values() if use.usd is not None) + judged if priced else None
         unpriced = sum(sums.calls[option] - sums.told[option, "usd"] for option in sums.calls)
