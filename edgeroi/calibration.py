@@ -446,7 +446,7 @@ def calibration_error(confidence: Floats, quality: Floats) -> tuple[float, tuple
     counts = np.bincount(places, minlength=_BINS)
     means = [np.bincount(places, values, _BINS) / np.maximum(counts, 1) for values in (confidence, quality)]
     found = tuple(
-        Bin(place / _BINS, (place + 1) / _BINS, int(counts[place]), float(means[0][place]), float(means[1][place]))
+        Bin(int(place) / _BINS, (int(place) + 1) / _BINS, int(counts[place]), float(means[0][place]), float(means[1][place]))
         for place in np.flatnonzero(counts)
     )
     error = sum(each.n * abs(each.confidence - each.quality) for each in found) / counts.sum()

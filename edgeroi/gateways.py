@@ -20,10 +20,9 @@ from edgeroi.spec import Condition, Fallback, Hedge, OptionSpec, PriceRef, Route
 _LITELLM = {"fireworks": "fireworks_ai", "google": "gemini", "together": "together_ai", "aws": "bedrock", "azure-openai": "azure"}
 _CLOUDFLARE = {"cloudflare": "workers-ai", "google": "google-ai-studio", "aws": "aws-bedrock", "x-ai": "grok", "azure": "azure-openai"}
 #: The providers Cloudflare's gateway knows by name (``AIGatewayProviders`` of its own workers-types, November 2025).
-_KNOWN_TO_CLOUDFLARE = (
-    "workers-ai", "anthropic", "aws-bedrock", "azure-openai", "google-vertex-ai", "huggingface", "openai", "perplexity-ai", "replicate",
-    "groq", "cohere", "google-ai-studio", "mistral", "grok", "openrouter", "deepseek", "cerebras", "cartesia", "elevenlabs", "adobe-firefly",
-)  # fmt: skip
+_KNOWN_TO_CLOUDFLARE = frozenset(
+    ("workers-ai", "anthropic", "aws-bedrock", "azure-openai", "google-vertex-ai", "huggingface", "openai", "perplexity-ai", "replicate")
+) | frozenset(("groq", "cohere", "google-ai-studio", "mistral", "grok", "openrouter", "deepseek", "cerebras", "cartesia", "elevenlabs"))
 
 #: A call that nothing limits is given up by LiteLLM after this, s, and by Cloudflare after this, ms.
 _LITELLM_TIMEOUT_S, _CLOUDFLARE_TIMEOUT_MS = 600, 60_000

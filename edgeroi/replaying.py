@@ -429,8 +429,8 @@ class _Run:
         if np.isnan(quality[0]).all() or np.isnan(quality[1]).all():
             return None
         share = float(sent_weak.mean())
-        weak, strong = ((each[side & ~np.isnan(each)] for side in (sent_weak, ~sent_weak)) for each in quality)
-        return misrouted_within((share, 1 - share), tuple(weak), tuple(strong))  # type: ignore[arg-type]
+        weak, strong = [[each[side & ~np.isnan(each)] for side in (sent_weak, ~sent_weak)] for each in quality]
+        return misrouted_within((share, 1 - share), (weak[0], weak[1]), (strong[0], strong[1]))
 
 
 def rule_of(file: RouteFile, column: str) -> Rule:

@@ -87,7 +87,7 @@ def test_the_curve_of_four_requests() -> None:
     assert at.p50 == 100  # 40, 100, 200, 300: nearest rank of 4 is the second
     assert at.recovered == 1.0
     assert points[0].quality == 0.5
-    assert [point.recovered for point in points][0] == 0
+    assert points[0].recovered == 0
 
 
 def test_low_values_go_to_the_weak_option_where_the_rule_falls() -> None:
