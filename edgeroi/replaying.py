@@ -341,7 +341,9 @@ class _Run:
             return worth
         if outcome.quality is None or beside.quality is None:
             return None
-        return worth + quality_usd_month(month, self.file.quality_value.likely, outcome.quality.value, beside.quality.value)
+        # A request that nobody answers has an answer of quality 0.
+        delivered = [each.quality.value * (each.availability or 0.0) for each in (outcome, beside) if each.quality]
+        return worth + quality_usd_month(month, self.file.quality_value.likely, delivered[0], delivered[1])
 
     @property
     def _fastest(self) -> float:

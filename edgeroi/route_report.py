@@ -393,7 +393,9 @@ def _caption(routes: Routes) -> tuple[str, ...]:
     if routes.requests_month is not None:
         lines.append(f"a month is {routes.requests_month:,.0f} requests")
     if routes.valued:
-        lines.append(f"net: what latency and quality are worth beside all {routes.baseline}, less what it costs more")
+        lines.append(
+            f"net: what latency and quality are worth beside all {routes.baseline}, less what it costs more; a failure is of quality 0"
+        )
     return tuple(lines)
 
 

@@ -2,7 +2,7 @@
 
 Requests that were asked of both options are taken as pairs, and are enough from ``PAIRS`` on. Without them each option's own rows stand for
 all requests of their band of the score, so that both options are judged on one mix; bands that one of the options never answered say
-nothing, and are left out.
+nothing, and are left out; where they hold more than half of the requests, nothing is said at all.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Places = NDArray[np.int64]
 
 #: Pairs from which on requests with one side are left out, bands of a score, and answers of an option in a band at least.
 PAIRS, BANDS, LEAST_IN_BAND = 100, 20, 10
+#: The share of requests that lie in bands of both options, below which their curve would be that of a few.
+LEAST_SHARED = 0.5
 Worth = Callable[[Floats, Flags, Floats, Floats], Floats]
 
 
@@ -106,11 +108,11 @@ def _banded(replay: Replay, rule: Rule, worth: Worth | None, score: Floats, kept
     band = np.searchsorted(edges, score, side="right")
     counts = [np.bincount(band[side], minlength=edges.size + 1) for side in sides]
     shared = (counts[0] > 0) & (counts[1] > 0)
-    if not shared.any():
-        said = f"{rule.weak} and {rule.strong} answered no requests with a like {rule.field}"
-        raise NoAnswer(said, fix="send a share of the requests to both at random, or ask both (pair_id)")
     every = np.bincount(band[here_both], minlength=edges.size + 1) * shared
     total = int(every.sum())
+    if total < LEAST_SHARED * np.count_nonzero(kept):
+        said = f"{rule.weak} and {rule.strong} answered requests with a like {rule.field} for {total:,} of {np.count_nonzero(kept):,} only"
+        raise NoAnswer(said, fix="send a share of the requests to both at random, or ask both (pair_id)")
     made = []
     for side, option, each, count in zip(sides, (rule.weak, rule.strong), quality, counts, strict=True):
         requests = np.flatnonzero(side & shared[band])

@@ -20,7 +20,7 @@ from edgeroi.profile_report import profile_report
 from edgeroi.renderers import Page, renderer
 from edgeroi.request import REJECT_REASONS, SKIP_REASONS, LineCount, Reject
 from edgeroi.scenario.policies import POLICIES
-from edgeroi.scenario.reading import load_scenario
+from edgeroi.scenario.reading import load_scenario, scenario_files
 from edgeroi.scenario.section import Section
 from edgeroi.workload import FileAccount, Partial, Profile, Sum, Tally
 from edgeroi.yamltree import Listing, Node, Table, read_tree
@@ -143,7 +143,7 @@ def test_an_unknown_schema_is_an_error_with_the_nearest_name() -> None:
 # --- scenarios -------------------------------------------------------------------------------------------------------------
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = sorted((ROOT / "scenarios").rglob("*.yaml"))
+SHIPPED = sorted(scenario_files(ROOT / "scenarios"))
 
 #: Every section the grammar has; not one anybody would write.
 EVERYTHING = """
