@@ -86,6 +86,7 @@ class Sweep:
     """Requests with a score, as both options serve them. ``paired``: row i of both sides is the same request, ``n`` of them.
 
     ``rising``: whether high values of ``field`` go to the weak option; else low ones do, and the score is the value with its sign turned.
+    ``edges``: the scores between which both sides weigh the same, where they are not pairs: only these are thresholds.
     """
 
     field: str
@@ -93,6 +94,7 @@ class Sweep:
     strong: Side
     paired: bool
     rising: bool
+    edges: Floats | None = None
 
     @property
     def n(self) -> int:
@@ -105,6 +107,8 @@ class Sweep:
 
     def candidates(self, between: int = _BETWEEN) -> Floats:
         """Scores to try, from all weak (-inf) to all strong (inf): at most ``_CANDIDATES``, with so many requests ``between`` two."""
+        if self.edges is not None:
+            return np.concatenate(([-np.inf], self.edges, [np.inf]))
         scores = np.unique(np.concatenate((self.weak.score, self.strong.score)))
         most = max(2, min(_CANDIDATES, self.n // between))
         if scores.size > most:

@@ -376,7 +376,7 @@ class _Run:
                 )
             limit = limit / self.requests_month
         first = np.array([half_of(key, asked_for.seed) for key in keys_of(self.asked)], np.bool_)
-        halves = [swept(self.replay, rule, worth, among).sweep for among in (first, ~first)]
+        halves = [swept(self.replay, rule, worth, among, found.sweep.edges).sweep for among in (first, ~first)]
         return found, curve_of(found.sweep), chosen(halves[0], halves[1], asked_for.goal, limit)
 
     def _worth(self) -> Worth | None:

@@ -23,7 +23,7 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 #: Pairs from which on requests with one side are left out, bands of a score, and answers of an option in a band at least.
-PAIRS, BANDS, LEAST_IN_BAND = 100, 20, 10
+PAIRS, BANDS, LEAST_IN_BAND = 100, 40, 10
 #: The share of requests that lie in bands of both options, below which their curve would be that of a few.
 LEAST_SHARED = 0.5
 Worth = Callable[[Floats, Flags, Floats, Floats], Floats]
@@ -56,8 +56,10 @@ class Swept:
     left_out: int
 
 
-def swept(replay: Replay, rule: Rule, worth: Worth | None, among: Flags | None = None) -> Swept:
+def swept(replay: Replay, rule: Rule, worth: Worth | None, among: Flags | None = None, edges: Floats | None = None) -> Swept:
     """The sweep over the requests ``among`` (n,), all where it is ``None``. ``worth`` (ms, failed, quality, usd) -> USD, where declared.
+
+    ``edges``: the bands of single rows, where those of other requests are to be kept to.
 
     Raises ``NoAnswer`` where no request tells the field, and where the options share no band of it.
     """
@@ -72,7 +74,7 @@ def swept(replay: Replay, rule: Rule, worth: Worth | None, among: Flags | None =
     untold = here - int(np.count_nonzero(kept))
     if np.count_nonzero(both) >= PAIRS or rule.behind:
         return _paired(replay, rule, worth, score, both, here, untold)
-    return _banded(replay, rule, worth, score, kept, here, untold)
+    return _banded(replay, rule, worth, score, kept, here, untold, edges)
 
 
 def _paired(replay: Replay, rule: Rule, worth: Worth | None, score: Floats, both: Flags, here: int, untold: int) -> Swept:
@@ -95,7 +97,9 @@ def _paired(replay: Replay, rule: Rule, worth: Worth | None, score: Floats, both
     return Swept(rule, found, requests.size, untold, here - untold - requests.size)
 
 
-def _banded(replay: Replay, rule: Rule, worth: Worth | None, score: Floats, kept: Flags, here: int, untold: int) -> Swept:
+def _banded(
+    replay: Replay, rule: Rule, worth: Worth | None, score: Floats, kept: Flags, here: int, untold: int, edges: Floats | None
+) -> Swept:
     asked = replay.asked
     sides = [kept & asked.has(option) for option in (rule.weak, rule.strong)]
     quality = [_quality(replay, option, asked.row_of(option)) for option in (rule.weak, rule.strong)]
@@ -103,8 +107,9 @@ def _banded(replay: Replay, rule: Rule, worth: Worth | None, score: Floats, kept
     if all(2 * np.count_nonzero(good) >= np.count_nonzero(side) for good, side in zip(told, sides, strict=True)):
         sides = told
     here_both = sides[0] | sides[1]
-    bands = max(1, min(BANDS, *(int(np.count_nonzero(side)) // LEAST_IN_BAND for side in sides)))
-    edges = np.unique(np.quantile(score[here_both], np.linspace(0, 1, bands + 1)[1:-1])) if here_both.any() else np.zeros(0)
+    if edges is None:
+        bands = max(1, min(BANDS, *(int(np.count_nonzero(side)) // LEAST_IN_BAND for side in sides)))
+        edges = np.unique(np.quantile(score[here_both], np.linspace(0, 1, bands + 1)[1:-1])) if here_both.any() else np.zeros(0)
     band = np.searchsorted(edges, score, side="right")
     counts = [np.bincount(band[side], minlength=edges.size + 1) for side in sides]
     shared = (counts[0] > 0) & (counts[1] > 0)
@@ -118,7 +123,7 @@ def _banded(replay: Replay, rule: Rule, worth: Worth | None, score: Floats, kept
         requests = np.flatnonzero(side & shared[band])
         weight = (every / np.maximum(count, 1) / total)[band[requests]]
         made.append(_side(replay, asked.row_of(option)[requests], score[requests], weight, each[requests], worth))
-    return Swept(rule, Sweep(rule.field, made[0], made[1], False, rule.rising), total, untold, here - untold - total)
+    return Swept(rule, Sweep(rule.field, made[0], made[1], False, rule.rising, edges), total, untold, here - untold - total)
 
 
 def _quality(replay: Replay, option: str, rows: Places) -> Floats:

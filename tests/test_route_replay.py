@@ -74,6 +74,7 @@ POLICIES: Mapping[str, Policy | None] = {
     "parted": Split((("edge", Range.point(0.3)), ("cloud", Range.point(0.7)))),
     "sorted": Route((LONG, WORDY), "edge"),
     "behind": Fallback("parted", "guarded", ms(500)),
+    "before": Fallback("edge", "parted", ms(300)),
 }
 
 Course = tuple[float, bool, float, float | None, str | None]  # ms, failed, USD, quality, who answered
@@ -322,7 +323,7 @@ def test_today_is_what_ran() -> None:
 def test_what_a_router_looks_at_is_that_of_the_first_side_that_tells_it() -> None:
     rows: list[dict[str, object]] = [
         {"placement": "edge", "pair_id": "a", "latency_ms": 1.0, "prompt": "one two three"},
-        {"placement": "cloud", "pair_id": "a", "latency_ms": 1.0, "input_tokens": 7.0},
+        {"placement": "cloud", "pair_id": "a", "latency_ms": 1.0, "prompt": "other", "input_tokens": 7.0},
         {"placement": "cloud", "pair_id": "b", "latency_ms": 1.0},
     ]
     asked = replayed(rows, POLICIES).asked

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeroi.asked import Asked
-from edgeroi.calibration import curve_of
+from edgeroi.calibration import chosen, curve_of
 from edgeroi.errors import NoAnswer
 from edgeroi.replay import Replay
 from edgeroi.request import Batch, Labels
@@ -118,3 +118,21 @@ def test_halves_go_by_the_request() -> None:
     assert keys_of(single) == ["r0", "r1", "r2"]
     bare = [{key: value for key, value in row.items() if key != "request_id"} for row in rows_of(3, 1, paired=False)]
     assert len(set(keys_of(replay_of(bare).asked))) == 3
+
+
+def test_a_planted_threshold_is_within_its_interval_where_every_request_has_one_answer() -> None:
+    # Worth: quality less a twentieth of the cost. Edge c - .05, cloud .9 - .25: the best confidence is 0.7.
+    # A floor of 0.825 = .9 t + (1 - t^2) / 2 is met at t = 0.5.
+    def worth(ms: np.ndarray, failed: np.ndarray, quality: np.ndarray, usd: np.ndarray) -> np.ndarray:
+        return quality - usd / 20
+
+    held = np.zeros(2)
+    for seed in range(150):
+        replay = replay_of(rows_of(2000, seed, paired=False))
+        edges = swept(replay, RULE, worth).sweep.edges
+        first = np.random.default_rng(seed).random(replay.asked.n) < 0.5
+        one, two = (swept(replay, RULE, worth, among, edges).sweep for among in (first, ~first))
+        for place, (goal, limit, planted) in enumerate((("max-net", None, 0.7), ("min-cost", 0.825, 0.5))):
+            low, high = chosen(one, two, goal, limit).interval  # type: ignore[arg-type]
+            held[place] += (low or 0.0) <= planted <= (high or 1.0)
+    assert (held / 150 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 150)).all()
