@@ -174,7 +174,7 @@ def check(
 
 
 def route(
-    logs: str | Path | Sequence[str | Path],
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
     policy: str | Path = "article",
     *,
     workload: str | None = None,
@@ -191,7 +191,7 @@ def route(
     prices_as_of: date | None = None,
     jobs: int | None = None,
 ) -> Routes:
-    """A policy replayed over request logs: ``.lines`` with each option, each policy and today, ``.curve`` and ``.chosen`` of a ``sweep``.
+    """A policy replayed over logs or a DataFrame: ``.lines`` with options, policies and today, ``.curve`` and ``.chosen`` of a ``sweep``.
 
     ``policy``: a policy file (``only`` one of its policies), a scenario, or ``article``. ``goal``: ``max-net``, ``max-quality`` under a
     ``budget`` (USD a month), or ``min-cost`` over a ``quality_floor``; the threshold is chosen on one half of the requests, by ``seed``,
@@ -208,7 +208,7 @@ def route(
         const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
         format=log_format,
     )
-    paths = [logs] if isinstance(logs, str | Path) else list(logs)
+    paths = [logs] if isinstance(logs, str | Path) else logs
     asked_for, file = wanted(sweep, goal, budget, quality_floor, seed), load_routes(policy, workload).only(only)
     return routes(paths, file, how, asked_for, workload=workload, today=today(), at=prices_as_of, jobs=jobs)
 

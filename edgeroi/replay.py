@@ -245,8 +245,8 @@ class Replay:
             for number, part in enumerate(policy.parts):
                 found[sent == number] = self._known(part, requests[sent == number])
             return found
-        if isinstance(policy, Cascade) and policy.confidence is None:
-            return np.zeros(requests.size, np.bool_)  # which answers a judge doubts, no log tells
+        if isinstance(policy, Cascade) and policy.kept_quality is not None:
+            return np.zeros(requests.size, np.bool_)  # which answers are the better ones that it keeps, no log tells
         sides = [self._known(part, requests) for part in policy.parts]
         return np.asarray(np.logical_and.reduce(sides))
 
@@ -287,15 +287,20 @@ class Replay:
     def _escalated(
         self, name: str, policy: Cascade, requests: Places, places: Places, first: Answers, then: Answers
     ) -> tuple[Places, Answers]:
-        assert policy.confidence is not None
-        doubted = ~(self._confidence_at(policy.first, requests[places]) >= policy.confidence)
+        if policy.confidence is None:  # the judge doubts a share of the answers, whichever they are
+            assert policy.escalated is not None
+            every, share = np.ones(places.size, np.bool_), policy.escalated.likely
+            ways = ((every, 0.0, 1 - share), (every, 1.0, share))
+        else:
+            doubted = ~(self._confidence_at(policy.first, requests[places]) >= policy.confidence)
+            ways = ((~doubted, 0.0, 1.0), (doubted, 1.0, 1.0))
         judge, takes = f"{name}: judge" if policy.judge else None, policy.judge_takes.likely if policy.judge_takes else 0.0
         pieces = []
-        for among, goes_on in ((~doubted, 0.0), (doubted, 1.0)):
-            if among.any():
+        for among, goes_on, share in ways:
+            if among.any() and share:
                 one, two = first.at(among), then.at(among)
                 found = cascade(one, one, two, goes_on, judge=judge, judge_ms=takes, pairs=ROW_BY_ROW)
-                pieces.append((places[among], found))
+                pieces.append((places[among], replace(found, weights=share * found.weights)))
         return np.concatenate([rows for rows, _ in pieces]), stacked([found for _, found in pieces])
 
     def _confidence_at(self, option: str, requests: Places) -> Floats:

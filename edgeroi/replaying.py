@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from edgeroi.calibration import (
 from edgeroi.casefile import price_for, tariff_of
 from edgeroi.cost import CostLine, combined, total
 from edgeroi.cuts import NUMERIC
+from edgeroi.engines.folding import Rows, Slot
+from edgeroi.engines.local import read_folded
 from edgeroi.errors import EdgeroiError, did_you_mean
 from edgeroi.estimate import Range
 from edgeroi.judging import book_of, refuse_unsound
@@ -43,6 +46,8 @@ from edgeroi.sweeping import Rule, Swept, Worth, keys_of, swept
 from edgeroi.values import Gated, ValueModel, quality_usd_month, value_usd_month
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from edgeroi.engines.workers import Progress
     from edgeroi.logs.reading import Reading
     from edgeroi.workload import Profile
@@ -91,7 +96,7 @@ def wanted(sweep: str | None, goal: str | None, budget: float | None, quality_fl
 
 
 def routes(
-    logs: Sequence[str | Path],
+    logs: Sequence[str | Path] | pd.DataFrame,
     file: RouteFile,
     reading: Reading,
     asked_for: Wanted = NOTHING_MORE,
@@ -104,21 +109,29 @@ def routes(
     rejects_to: Path | None = None,
     tolerated: Callable[[LineCount], int | None] = lambda lines: None,
 ) -> Routes:
-    """The policies of a file replayed over logs.
+    """The policies of a file replayed over logs, or over a DataFrame.
 
     Raises ``EdgeroiError`` for a log that is damaged, holds several workloads, or holds no request of the file's options.
     """
     from edgeroi import __version__
-    from edgeroi.engines.folding import Rows
-    from edgeroi.engines.local import read_folded
 
     rows = Rows(_columns(file, asked_for))
-    profile, rows = read_folded(logs, reading, rows, jobs=jobs, progress=progress, rejects_to=rejects_to)
+    if isinstance(logs, Sequence):
+        profile, rows = read_folded(logs, reading, rows, jobs=jobs, progress=progress, rejects_to=rejects_to)
+    else:
+        profile = _read_frame(logs, reading, rows)
     refuse_unsound(profile, tolerated=tolerated(profile.lines))
     batch = _of_workload(rows.batch(), file, workload)
     file = replace(file, workload=file.workload or workload)
     run = _Run(file, batch, profile, file.prices_as_of or at or today, asked_for)
     return run.routes(__version__)
+
+
+def _read_frame(frame: pd.DataFrame, reading: Reading, rows: Rows) -> Profile:
+    from edgeroi.logs.frame import profile_frame
+
+    numbers = count()
+    return profile_frame(frame, replace(reading, beside=rows.columns), meet=lambda batch: rows.add(Slot(0, 0, 0, next(numbers)), batch))
 
 
 def _columns(file: RouteFile, asked_for: Wanted) -> tuple[str, ...]:
@@ -363,6 +376,8 @@ class _Run:
         rule = rule_of(self.file, asked_for.sweep)
         worth = self._worth()
         found = swept(self.replay, rule, worth)
+        if rule.others:
+            self.notes.append("the threshold is swept among the requests that meet the rule's other conditions")
         if asked_for.goal is None:
             return found, curve_of(found.sweep), None
         limit = asked_for.limit
@@ -450,7 +465,8 @@ def rule_of(file: RouteFile, column: str) -> Rule:
                 for condition in rule.when:
                     asked = PROMPT_WORDS if condition.column == "prompt" and condition.test.startswith("words") else condition.column
                     if asked == column and condition.test[-1:] in "<=>":
-                        return _plain(file, Rule(column, rule.to, policy.otherwise, ">" in condition.test))
+                        others = tuple(each for each in rule.when if each is not condition)
+                        return _plain(file, Rule(column, rule.to, policy.otherwise, ">" in condition.test, others=others))
     if len(file.plain) != 2:
         fix = f"give a policy with a rule on {column}"
         raise EdgeroiError(f"a threshold parts two options, and the policies lead to {len(file.plain)}", key="--sweep", fix=fix)

@@ -324,7 +324,7 @@ def _policies(routes: Routes) -> Table:
         Column("p95_ms", "p95", "ms", interval=True),
         Column("p99_ms", "p99", "ms", interval=True),
         Column("quality", "quality", "number", interval=True, rank=1),
-        Column("availability", "answered", "ratio"),
+        Column("availability", "available", "ratio"),
         Column("net_usd_month", "net/month", "usd_signed", rank=1),
     )
     rows = tuple(Row(tuple(_cells(line)), _detail(line, routes.counts.n)) for line in routes.lines)
@@ -416,7 +416,8 @@ def _curve(swept: Swept, curve: Curve) -> Table:
     kind = "both answers of each are known" if swept.sweep.paired else "one answer of each is known, the other is that of a like score"
     caption = [f"{swept.requests:,} requests; {kind}; a failure counts as quality 0"]
     if swept.untold or swept.left_out:
-        caption.append(f"left out: {swept.untold:,} do not tell {rule.field}, {swept.left_out:,} lack an answer or a rating to compare")
+        lacking = f"{swept.left_out:,} lack an answer or a rating to compare, or the rule is not for them"
+        caption.append(f"left out: {swept.untold:,} do not tell {rule.field}, {lacking}")
     if curve.apgr is not None:
         told = (f"{100 * level:g} % of the gap: {'not reached' if share is None else f'{100 * share:.3g} %'}" for level, share in curve.cpt)
         caption.append(f"APGR {curve.apgr:.3f} (0.5 is a coin) · calls of {rule.strong} for " + ", ".join(told))

@@ -17,6 +17,7 @@ from edgeroi.asked import Asked
 from edgeroi.calibration import Side, Sweep
 from edgeroi.errors import NoAnswer
 from edgeroi.replay import Replay
+from edgeroi.spec import Condition
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -33,6 +34,7 @@ Worth = Callable[[Floats, Flags, Floats, Floats], Floats]
 class Rule:
     """The rule whose threshold is swept: requests with a high ``field`` go to ``weak`` where it is ``rising``, else those with a low one.
 
+    ``others``: what else a request must meet for the rule; of one that does not, the threshold says nothing.
     ``behind``: a strong answer comes behind a weak one, and both are paid for (a cascade), judged for ``judge_usd`` in ``judge_ms``.
     """
 
@@ -43,11 +45,12 @@ class Rule:
     behind: bool = False
     judge_usd: float = 0.0
     judge_ms: float = 0.0
+    others: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Swept:
-    """A sweep with what it leaves out: requests that do not tell the field, or lack a side or a quality."""
+    """A sweep with what it leaves out: requests that do not tell the field, that the rule is not for, or that lack a side or a quality."""
 
     rule: Rule
     sweep: Sweep
@@ -65,13 +68,16 @@ def swept(replay: Replay, rule: Rule, worth: Worth | None, among: Flags | None =
     """
     asked = replay.asked
     value = asked.number(rule.field)
-    kept = ~np.isnan(value) if among is None else ~np.isnan(value) & among
-    here = asked.n if among is None else int(np.count_nonzero(among))
+    meant = np.ones(asked.n, np.bool_) if among is None else among
+    here = int(np.count_nonzero(meant))
+    for condition in rule.others:
+        meant = meant & asked.holds(condition)
+    kept = ~np.isnan(value) & meant
     if not kept.any():
         raise NoAnswer(f"no request of the log tells {rule.field}", fix="map it: --map confidence=PATH, or sweep another field")
     score = value if rule.rising else -value
     both = kept & asked.has(rule.weak) & asked.has(rule.strong)
-    untold = here - int(np.count_nonzero(kept))
+    untold = int(np.count_nonzero(meant & ~kept))
     if np.count_nonzero(both) >= PAIRS or rule.behind:
         return _paired(replay, rule, worth, score, both, here, untold)
     return _banded(replay, rule, worth, score, kept, here, untold, edges)

@@ -194,6 +194,16 @@ def test_the_python_function_says_the_same() -> None:
         found.name = "other"  # type: ignore[misc]
 
 
+def test_a_dataframe_is_a_log() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame([side for sides in asked() for side in sides.values()])
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"])
+    found, of_the_log = edgeroi.route(frame, sweep="prompt_words"), edgeroi.route(LOG, sweep="prompt_words")
+    for key in ("policies", "curve", "requests", "confidence"):
+        assert found.document[key] == of_the_log.document[key], key
+
+
 # ---- what is wrong
 
 

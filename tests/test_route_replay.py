@@ -71,6 +71,7 @@ POLICIES: Mapping[str, Policy | None] = {
     "free": Fallback("edge", "cloud", ms(400), abandoned_free=True),
     "raced": Hedge("edge", "cloud", ms(250)),
     "checked": Cascade("edge", "cloud", confidence=0.6, judge=Range.point(0.05), judge_takes=ms(20)),
+    "doubted": Cascade("edge", "cloud", escalated=Range.point(0.4), judge=Range.point(0.05), judge_takes=ms(20)),
     "parted": Split((("edge", Range.point(0.3)), ("cloud", Range.point(0.7)))),
     "sorted": Route((LONG, WORDY), "edge"),
     "behind": Fallback("parted", "guarded", ms(500)),
@@ -103,6 +104,13 @@ def naive(name: str, sides: Mapping[str, Mapping[str, object]]) -> list[tuple[fl
     if isinstance(policy, Route):
         tokens, prompt = float(sides["edge"]["input_tokens"]), str(sides["edge"]["prompt"])  # type: ignore[arg-type]
         return naive("cloud" if tokens >= 400 else "guarded" if "explain" in prompt else "edge", sides)
+    if isinstance(policy, Cascade) and policy.escalated is not None:
+        (one,), (two,) = naive("edge", sides), naive("cloud", sides)
+        kept, passed = (
+            course_of(policy, one[1], two[1], {"edge": {"confidence": 1.0}}),
+            course_of(policy, one[1], two[1], {"edge": {"confidence": 0.0}}),
+        )
+        return [(0.6, kept), (0.4, passed)]
     both = [(s1 * s2, one, two) for s1, one in naive(policy.first, sides) for s2, two in naive(policy.then, sides)]
     return [(share, course_of(policy, one, two, sides)) for share, one, two in both]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from edgeroi.calibration import chosen, curve_of
 from edgeroi.errors import NoAnswer
 from edgeroi.replay import Replay
 from edgeroi.request import Batch, Labels
+from edgeroi.spec import Condition
 from edgeroi.sweeping import Rule, keys_of, swept
 
 NAN = float("nan")
@@ -90,6 +92,12 @@ def test_bands_one_option_never_answered_are_left_out_and_counted() -> None:
         swept(replay_of(apart), RULE, None)
     with pytest.raises(NoAnswer, match="no request of the log tells input_tokens"):
         swept(replay_of(rows), Rule("input_tokens", "edge", "cloud", rising=False), None)
+
+
+def test_requests_the_rule_is_not_for_are_left_out() -> None:
+    rows = [{**row, "input_tokens": float(place % 4 < 2)} for place, row in enumerate(rows_of(400, 4, paired=True))]  # every other pair
+    found = swept(replay_of(rows), replace(RULE, others=(Condition("input_tokens", ">=", ("1",)),)), None)
+    assert (found.requests, found.untold, found.left_out) == (200, 0, 200)
 
 
 def test_a_cascade_pays_and_waits_for_both() -> None:
