@@ -101,6 +101,11 @@ class Asked:
             values = numbers_of(self.batch, column)
         return self._first(values, ~np.isnan(values))
 
+    def told(self, column: str) -> Flags:
+        """Which requests tell a column at any side (n,)."""
+        known = _codes(self.batch, column) >= 0 if column in self.batch.labels else ~np.isnan(numbers_of(self.batch, column))
+        return ~np.isnan(self._first(np.zeros(self.batch.n), known))
+
     def text(self, column: str) -> Sequence[str | None]:
         """A text of each request, of the first side that tells it."""
         codes = _codes(self.batch, column).astype(np.float64)

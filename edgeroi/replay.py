@@ -248,6 +248,8 @@ class Replay:
         if isinstance(policy, Cascade) and policy.kept_quality is not None:
             return np.zeros(requests.size, np.bool_)  # which answers are the better ones that it keeps, no log tells
         sides = [self._known(part, requests) for part in policy.parts]
+        if isinstance(policy, Cascade) and policy.confidence is not None:
+            sides.append(~np.isnan(self._confidence_at(policy.first, requests)))
         return np.asarray(np.logical_and.reduce(sides))
 
     def _sent_by(self, name: str) -> Places:
@@ -292,7 +294,7 @@ class Replay:
             every, share = np.ones(places.size, np.bool_), policy.escalated.likely
             ways = ((every, 0.0, 1 - share), (every, 1.0, share))
         else:
-            doubted = ~(self._confidence_at(policy.first, requests[places]) >= policy.confidence)
+            doubted = self._confidence_at(policy.first, requests[places]) < policy.confidence
             ways = ((~doubted, 0.0, 1.0), (doubted, 1.0, 1.0))
         judge, takes = f"{name}: judge" if policy.judge else None, policy.judge_takes.likely if policy.judge_takes else 0.0
         pieces = []
@@ -306,7 +308,8 @@ class Replay:
     def _confidence_at(self, option: str, requests: Places) -> Floats:
         """How confident the answers of an option were; of a policy, what the request itself tells."""
         if self.policies[option] is None:
-            return self.confidence[self.asked.row_of(option)[requests]]
+            rows = self.asked.row_of(option)[requests] if option in self.asked.options else np.full(requests.size, -1)
+            return np.append(self.confidence, np.nan)[rows]
         return self.asked.number("confidence")[requests]
 
     def _answers(self, slot: str, rows: Places, weights: Floats) -> Answers:
@@ -440,9 +443,10 @@ class Replay:
             raise NoAnswer(f"{name}: which answers of {policy.first} are doubted is known of requests with both sides only")
         rows, source = self._rows_for(policy.first, group)
         sources.append(source)
-        doubted = ~(self.confidence[rows] >= policy.confidence)
-        if np.isnan(self.confidence[rows]).all():
+        rows = rows[~np.isnan(self.confidence[rows])]
+        if not rows.size:
             raise NoAnswer(f"no row of {policy.first} tells the confidence of its answer")
+        doubted = self.confidence[rows] < policy.confidence
         sure, unsure = (
             self._sampled(f"{policy.first} ({word})", _Used(policy.first, rows[among] if among.any() else rows), used)
             for word, among in (("sure", ~doubted), ("doubted", doubted))

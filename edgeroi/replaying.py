@@ -292,11 +292,48 @@ class _Run:
             if name not in self.calls:
                 usd += use.calls * (use.usd or 0.0) * month
                 continue
+            # One that stands by and is never asked has its fees, and no tokens.
+            tokens = use.tokens if use.calls else dict.fromkeys(TOKENS, 0.0)
             try:
-                invoices.append(self.calls[name].tariff.cost(_traffic(use.calls * month, use.tokens), {}).lines)
+                invoices.append(self.calls[name].tariff.cost(_traffic(use.calls * month, tokens), {}).lines)
             except Unpriced:
                 return None
         return usd + float(total(combined(invoices)))
+
+    # ---- what should be known besides ----
+
+    def _untold(self) -> Iterator[str]:
+        """What rules ask for and requests do not tell: such a request meets no condition."""
+        for name in self._routes_in_use():
+            policy = self.file.options[name].policy
+            assert isinstance(policy, Route)
+            for column in dict.fromkeys(condition.column for rule in policy.rules for condition in rule.when):
+                untold = self.asked.n - int(np.count_nonzero(self.asked.told(column)))
+                if untold:
+                    yield f"{name}: {untold:,} of {self.asked.n:,} requests do not tell {column}, and meet no rule that asks for it"
+
+    def _routes_in_use(self) -> Sequence[str]:
+        found, left = list[str](), list(self.file.policies)
+        while left:
+            name = left.pop(0)
+            policy = self.file.options[name].policy
+            if isinstance(policy, Route) and name not in found:
+                found.append(name)
+            left += policy.parts if policy else ()
+        return found
+
+    def _other_models(self) -> Iterator[str]:
+        """Options whose rows were answered by another model than the option names: its price and its latency are then of two things."""
+        models = self.batch.labels.get("model")
+        for name, spec in self.plain.items():
+            rows = self.asked.row_of(name)
+            rows = rows[rows >= 0]
+            if models is None or spec.model_name is None or not rows.size:
+                continue
+            other = [family(model) != family(spec.model_name) for model in models.names]
+            strangers = int(np.count_nonzero(np.array([*other, False], np.bool_)[models.codes[rows]]))
+            if strangers:
+                yield f"{name}: {strangers:,} of {rows.size:,} rows were answered by another model than {spec.model_name}"
 
     # ---- the lines ----
 
@@ -308,6 +345,7 @@ class _Run:
         lines = [self._line("today", self.replay.today(), None)]
         lines += [self._line(kind, outcome, beside) for kind, outcome in outcomes]
         found, curve, best = self._swept()
+        self.notes += [*self._untold(), *self._other_models()]
         asked = self.asked
         counts = Counts(
             asked.n, int(np.count_nonzero(asked.sides > 1)), self.batch.n, asked.unmatched, asked.without_latency, asked.ambiguous

@@ -194,6 +194,20 @@ def test_the_python_function_says_the_same() -> None:
         found.name = "other"  # type: ignore[misc]
 
 
+def test_what_rules_ask_and_the_log_does_not_tell_is_said() -> None:
+    logs = [ROOT / "sample_logs" / f"embedding-{place}.jsonl" for place in ("edge", "cloud")]
+    found = edgeroi.route(logs, SUPPORT, workload="search")
+    assert "sure: 600 of 600 requests do not tell confidence, and meet no rule that asks for it" in found.notes
+    assert any("600 of 600 rows were answered by another model than @cf/meta/llama-3.1-8b" in note for note in found.notes)
+    assert found.line("sure").share_edge == 0
+    checked = found.line("checked").outcome
+    assert (checked.unknown, checked.answers) == (600, None)
+    assert "no row of edge tells the confidence" in checked.why_unknown
+    guarded = found.line("guarded")
+    assert guarded.outcome.uses["cloud"].calls == 0
+    assert guarded.usd_month == found.line("edge").usd_month
+
+
 def test_a_dataframe_is_a_log() -> None:
     import pandas as pd
 
