@@ -6,7 +6,7 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
-            draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
+            draft · probing · replaying                 a scenario drafted from a log · a plan becomes a recorded run · a policy over a log
             spending                                    logs become spend
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
@@ -26,8 +26,10 @@ A line of this map imports only lines below it; the core knows no file, network,
             reconciliation                              a bill beside what the logs imply
             budget                                      budget, edge share, growth, and what a share does not show
             price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+            route_report                                what route says
             prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
+            gateways                                    a policy as the configuration of a gateway
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
@@ -40,12 +42,16 @@ A line of this map imports only lines below it; the core knows no file, network,
             economics                                   premium, value, net, their prospect, break-evens
             probe_run                                   a run of a probe: its answers, what was expected of them, whether to trust it
             prediction                                  what a policy should take, by its parts as a probe measured them
+            sweeping                                    what both options made of the requests whose threshold is moved
+            replay                                      a policy over the requests of a log, one by one or by their mix
+            calibration                                 the best threshold of a router, and what its confidence is worth
             hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
             probe_plan                                  what a probe is to do
             servers                                     paid for busy or not: the load hour by hour, and the wait for one
             ensemble · sampling                         a latency in many worlds at once · what samples leave unknown
             steering                                    what a policy decides of one request, and the record of it
+            asked                                       rows of a log as requests, with the sides of a pair
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
@@ -70,8 +76,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             errors                                      what can go wrong, and how it ends
             compiled                                    the part in C, where it was built; numpy does the same
 
-The Python API is the functions ``profile``, ``compare``, ``check`` and ``spend``; what they return is immutable and has ``to_frame()``.
-``edgeroi.executor`` runs the policies of a scenario in an application.
+The Python API is the functions ``profile``, ``compare``, ``check``, ``route`` and ``spend``; what they return is immutable and has
+``to_frame()``. ``edgeroi.executor`` runs the policies of a scenario in an application.
 """
 
 from __future__ import annotations
@@ -84,11 +90,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgeroi.route_report import Routes
     from edgeroi.spend_report import Spending
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile, SeenFrom
 
-__all__ = ["__version__", "check", "compare", "profile", "spend"]
+__all__ = ["__version__", "check", "compare", "profile", "route", "spend"]
 __version__ = "0.2.0"
 
 
@@ -230,6 +237,46 @@ def check(
 ) -> Verdicts:
     """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
     return _judged("check", scenarios, set, prices_as_of, seed, draws)
+
+
+def route(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    policy: str | Path = "article",
+    *,
+    workload: str | None = None,
+    only: str | None = None,
+    sweep: str | None = None,
+    goal: str | None = None,
+    budget: float | None = None,
+    quality_floor: float | None = None,
+    seed: int = 1,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    log_format: str | None = None,
+    prices_as_of: date | None = None,
+    jobs: int | None = None,
+) -> Routes:
+    """A policy replayed over logs or a DataFrame: ``.lines`` with options, policies and today, ``.curve`` and ``.chosen`` of a ``sweep``.
+
+    ``policy``: a policy file (``only`` one of its policies), a scenario, or ``article``. ``goal``: ``max-net``, ``max-quality`` under a
+    ``budget`` (USD a month), or ``min-cost`` over a ``quality_floor``; the threshold is chosen on one half of the requests, by ``seed``,
+    and judged on the other.
+    """
+    from edgeroi.clock import today
+    from edgeroi.logs.mapping import reading_of
+    from edgeroi.replaying import routes, wanted
+    from edgeroi.scenario import load_routes
+
+    how = reading_of(
+        Path(mapping) if mapping else None,
+        map=tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
+        format=log_format,
+    )
+    paths = [logs] if isinstance(logs, str | Path) else logs
+    asked_for, file = wanted(sweep, goal, budget, quality_floor, seed), load_routes(policy, workload).only(only)
+    return routes(paths, file, how, asked_for, workload=workload, today=today(), at=prices_as_of, jobs=jobs)
 
 
 def _judged(

@@ -42,6 +42,7 @@ COMMANDS = (
     Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
     Command("probe", "Measure", "Measure live endpoints open-loop, edge and cloud interleaved."),
     Command("selftest", "Measure", "What the probe itself adds on this machine."),
+    Command("route", "Operate", "What a routing or fallback policy would cost and gain; its threshold; its export."),
     Command("spend", "Operate", "Where inference ran and what it cost: edge share, budgets, projection, the bill."),
     Command("init", "Set up", "Draft a scenario from a log."),
     Command("prices", "Set up", "List, show and compare prices."),
