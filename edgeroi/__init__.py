@@ -8,11 +8,11 @@ A line of this map imports only lines below it; the core knows no file, network,
     SHELL   cli/                                        one file per command: parse, call, render, exit
             draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
             spending                                    logs become spend
-            judging · linting                           scenarios -> verdicts -> gate · files -> findings
+            judging · linting · deployment              scenarios -> verdicts -> gate · files -> findings · configurations -> edge uses
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
-            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
+            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, Markdown, SARIF, ... · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
@@ -25,10 +25,14 @@ A line of this map imports only lines below it; the core knows no file, network,
             spend_report                                what spend says
             reconciliation                              a bill beside what the logs imply
             budget                                      budget, edge share, growth, and what a share does not show
+            comment_report                              what a check says in a pull request
+            loosening                                   where a project's policy allows more than it did
             price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             prospect_report                             the tornado, the S-curve, what is worth knowing
-            evidence_report                             the figures behind the questions
+            evidence_report · since_report              the figures behind the questions · what changed, in words
             report                                      sections, tables of typed cells, notes, the JSON document
+            difference                                  what changed between two checks
+            annotation                                  findings as other programs show them beside a file
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it

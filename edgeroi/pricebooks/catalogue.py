@@ -68,6 +68,18 @@ def providers() -> Mapping[str, Provider]:
     return {name: _provider(name, table(node, name, ("names", "placement", "alone"))) for name, node in tree.items()}
 
 
+def own_name(name: str) -> str:
+    """A provider's name here, whichever of its names is used; an unknown one stays as it is."""
+    known = providers()
+    return name if name in known else next((own for own, each in known.items() if name in each.names), name)
+
+
+def serves_at_edge(provider: str) -> bool | None:
+    """Whether a provider, by any of its names, serves at the edge; ``None`` where that is not known."""
+    known = providers().get(own_name(provider))
+    return None if known is None or known.placement is None else known.placement == "edge"
+
+
 def _provider(name: str, entry: Mapping[str, Node]) -> Provider:
     placement = text(entry["placement"]) if "placement" in entry else None
     alone = "alone" in entry and text(entry["alone"]) == "true"
