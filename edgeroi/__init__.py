@@ -5,7 +5,7 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
-    SHELL   cli/                                        one file per command: parse, call, render, exit
+    SHELL   cli/ · pytest_plugin                        one file per command: parse, call, render, exit · scenarios as tests
             draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
             spending                                    logs become spend
             judging · linting · deployment              scenarios -> verdicts -> gate · files -> findings · configurations -> edge uses
