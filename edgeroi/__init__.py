@@ -11,6 +11,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             judging · linting · deployment              scenarios -> verdicts -> gate · files -> findings · configurations -> edge uses
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
+            mapping_lint                                what is odd in a mapping
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, Markdown, SARIF, ... · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
