@@ -7,7 +7,7 @@ its money, what would flip it and the rule beside its limit, then waivers. Where
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgeroi.annotation import WEIGHTS, Weight, weight_of
@@ -51,6 +51,11 @@ class _Told:
         return min(self.findings, key=lambda finding: WEIGHTS.index(_weight(finding)), default=None)
 
     @property
+    def matters(self) -> bool:
+        """Whether it changed, or does not simply pass."""
+        return self.changed or (self.gravest is not None and _weight(self.gravest) != "pass")
+
+    @property
     def rank(self) -> tuple[int, int, float]:
         """What stands first: what fails, then what changed, then what costs most."""
         weight = WEIGHTS.index(_weight(self.gravest)) if self.gravest else len(WEIGHTS)
@@ -78,15 +83,15 @@ def _sections(verdicts: Verdicts) -> Iterator[Section]:
     spent = "what the edge costs is not known" if premium is None else spent_words(premium)
     yield Text(_below(verdicts), title=f"edgeroi: {outcome_words(verdicts)} · {spent}")
     if since:
-        said = tuple(_first(change_lines(since), "more changes")) or ("no workload changed",)
+        said = tuple(_first(change_lines(since))) or ("no workload changed",)
         yield Text(said, title="Against the base branch")
-    if said := tuple(_first([*_loosened(verdicts)], "more")):
+    if said := tuple(_first(_loosened(verdicts))):
         yield Text(said, title="The policy was loosened")
     rows = sorted(_told(verdicts), key=lambda told: told.rank)
-    yield _table(rows)
-    if said := tuple(_first([*_accepted(verdicts)], "more waivers")):
+    yield _table(rows, compared=since is not None)
+    if said := tuple(_first(_accepted(verdicts))):
         yield Text(said, title="Waived")
-    if said := tuple(_first([*_beside(verdicts)], "more")):
+    if said := tuple(_first(_beside(verdicts))):
         yield Text(said, title="Beside the scenarios", tone="doubt")
     yield from _folded(verdicts, rows)
 
@@ -116,11 +121,13 @@ def _told(verdicts: Verdicts) -> Iterator[_Told]:
             yield _Told(scenario.name, decision, found, (scenario.name, name) in changed)
 
 
-def _table(rows: Sequence[_Told]) -> Table:
+def _table(rows: Sequence[_Told], compared: bool) -> Table:
+    """The rows that matter most; where there is something to compare with, those that pass as before are only counted."""
     columns = (*(VERDICT_COLUMNS[place] for place in _KEPT), Column("rule", "rule: value, limit"))
-    caption = _rest(rows[SHOWN:])
+    shown = [told for told in rows if told.matters or not compared][:SHOWN]
     names = Counter(told.decision.case.workload for told in rows)
-    return Table(columns, tuple(_row(told, names) for told in rows[:SHOWN]), caption=caption, name="verdicts")
+    rest = [told for told in rows if told not in shown]
+    return Table(columns, tuple(_row(told, names) for told in shown), caption=_rest(rest), name="verdicts")
 
 
 def _row(told: _Told, names: Mapping[str, int]) -> Row:
@@ -158,7 +165,7 @@ def _rest(rows: Sequence[_Told]) -> tuple[str, ...]:
         weight = _weight(told.gravest) if told.gravest else "pass"
         counts[weight] = counts.get(weight, 0) + 1
     said = ", ".join(f"{counts[weight]} {_COUNTED[weight]}" for weight in WEIGHTS if weight in counts)
-    return (f"and {len(rows)} more workloads: {said}",)
+    return (f"and {_counted(len(rows), 'more workload')}: {said}",)
 
 
 _COUNTED: Mapping[Weight, str] = {
@@ -210,7 +217,8 @@ def _folded(verdicts: Verdicts, rows: Sequence[_Told]) -> Iterator[Section]:
         yield Table(table.columns, table.rows, table.title, name=table.name, folded=True)
 
 
-def _first(lines: Sequence[str], more: str) -> Iterator[str]:
-    yield from lines[:SHOWN]
-    if len(lines) > SHOWN:
-        yield f"and {len(lines) - SHOWN} {more}"
+def _first(lines: Iterable[str]) -> Iterator[str]:
+    told = list(lines)
+    yield from told[:SHOWN]
+    if len(told) > SHOWN:
+        yield f"and {len(told) - SHOWN} more"

@@ -415,8 +415,16 @@ def test_the_gate_that_turns_the_premium_and_the_rule_are_told(base: Path, capsy
     assert "premium +&#36;45.00 → +&#36;195.00 (+&#36;150.00)" in said
     assert "edge-net pass → fail" in said
     assert "edge-net fails: -191, limit -50" in said  # the rule, its value and its limit in the row
-    rows = [line for line in said.splitlines() if line.startswith("| ")]
+    rows = [line for line in said.partition("<details>")[0].splitlines() if line.startswith("| ")]
     assert rows[2].startswith("| low | edge | x NOT WORTH IT | +195 |")
+
+
+def test_what_passes_as_before_is_counted(base: Path, capsys: pytest.CaptureFixture) -> None:
+    edit(base, "{waiting: 0.01 USD/h, why: they wait, by: dana}", "{waiting: 0.20 USD/h, why: they wait, by: dana}")
+    _, said = comment(capsys)
+    rows = [line for line in said.partition("<details>")[0].splitlines() if line.startswith("| ")]
+    assert len(rows) == 3  # the head, its rule, `low`
+    assert "and 1 more workload: 1 passing" in said
 
 
 def test_a_new_and_a_gone_workload_are_told(base: Path, capsys: pytest.CaptureFixture) -> None:
