@@ -32,7 +32,7 @@ model_list:
   - model_name: aliased
     litellm_params: {model: workers_ai/llama-3.2-1b}
   - model_name: not-fly
-    litellm_params: {model: openai/x, api_base: "https://fly.dev.example.com/v1"}
+    litellm_params: {model: openai/x, api_base: "https://x.fly.dev.example.com/v1"}
 litellm_settings: {drop_params: True}
 """
 
@@ -108,6 +108,12 @@ def test_a_workload_that_runs_on_it_covers_it(project: Path, capsys: pytest.Capt
     text = PRICED + workload("search").replace("[cloud, edge]", "[cloud, edge, both]").replace("runs_on: edge", f"runs_on: {runs_on}")
     scenario(project, text, "s.yaml")
     assert len(told(capsys)) == uncovered
+
+
+def test_an_option_nobody_runs_on_covers_nothing(project: Path, capsys: pytest.CaptureFixture) -> None:
+    text = PRICED + workload("search", "baseline: cloud").replace("[cloud, edge]", "[edge, cloud]").replace("    runs_on: edge\n", "")
+    scenario(project, text, "s.yaml")
+    assert len(told(capsys)) == 2
 
 
 def test_another_model_covers_the_binding_and_not_the_model(project: Path, capsys: pytest.CaptureFixture) -> None:

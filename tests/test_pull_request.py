@@ -40,6 +40,7 @@ HOSTILE = (
     "[x](http://evil.example)",
     "100%",
     "{0}",
+    r"\e[2J",
 )
 
 
@@ -234,13 +235,18 @@ def test_github_never_says_more_than_ten(here: Path) -> None:
     assert len(commands(written(judged(*many[:10], gate=True), "github"))) == 10
 
 
-def test_github_takes_no_command_from_a_name(hostile: Verdicts) -> None:
-    said = written(hostile, "github")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_github_takes_no_command_from_a_name(here: Path, name: str) -> None:
+    said = written(judged(scenario(here, text_of(workload(name))), gate=True), "github")
     assert len(commands(said)) == 1
     assert len(said.splitlines()) == 2
     assert "##[" not in said
-    awkward = next(iter(json.loads(written(hostile, "json"))["scenarios"]))["workloads"]
-    assert [each["workload"] for each in awkward][2] == "two\nlines"  # the name is what it is where nothing can act
+    assert not re.search("[\x00-\x09\x0b-\x1f]", said)
+
+
+def test_a_name_is_what_it_is_where_nothing_can_act(hostile: Verdicts) -> None:
+    (told,) = json.loads(written(hostile, "json"))["scenarios"]
+    assert "two\nlines" in [each["workload"] for each in told["workloads"]]
 
 
 def test_github_escapes_what_ends_a_property_or_a_message(here: Path) -> None:
