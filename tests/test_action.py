@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 from test_pull_request import JUNIT, SARIF
@@ -338,14 +337,26 @@ def test_the_hooks_pass_and_fail(job: Runner) -> None:
     assert hooked(HOOKS["edgeroi-lint"], job.checkout).returncode == 2
 
 
-def test_the_workflows_of_the_examples_are_whole() -> None:
-    """What GitHub asks of a workflow, by its own schema's required keys: a trigger, jobs, and steps that use or run something."""
-    for file in EXAMPLES.glob("github*.yml"):
-        each = yaml.safe_load(file.read_text())
-        jsonschema.validate(
-            {key if isinstance(key, str) else "on": value for key, value in each.items()},  # YAML 1.1 reads `on` as true
-            {
-                "required": ["on", "jobs", "permissions"],
-                "properties": {"jobs": {"additionalProperties": {"required": ["runs-on", "steps"]}}},
-            },
-        )
+# --- the files themselves, by the schemas of those who read them ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("github-actions", [ROOT / "action.yml"]),
+        ("github-workflows", sorted(EXAMPLES.glob("github*.yml"))),
+        ("gitlab-ci", [EXAMPLES / "gitlab-ci.yml"]),
+    ],
+)
+def test_a_file_keeps_its_readers_schema(schema: str, files: list[Path]) -> None:
+    """The schemas that check-jsonschema carries; nothing is fetched."""
+    command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", f"vendor.{schema}"]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_fault_breaks_its_readers_schema(tmp_path: Path) -> None:
+    broken = tmp_path / "action.yml"
+    broken.write_text((ROOT / "action.yml").read_text().replace("using: composite", "using: magic"))
+    command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.github-actions", broken]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
