@@ -31,6 +31,11 @@ FAKE_GH = """#!{python}
 import json, pathlib, re, sys
 store = pathlib.Path({store!r})
 words = sys.argv[1:]
+if words[:2] == ["run", "download"]:
+    folder = pathlib.Path(words[words.index("--dir") + 1])
+    folder.mkdir()
+    (folder / "comment.md").write_text("as the first workflow left it\\n")
+    sys.exit()
 with (store / "calls").open("a") as calls:
     calls.write(json.dumps(words) + "\\n")
 if (store / "forbidden").exists() and "--method" in words:
@@ -43,7 +48,9 @@ for flag, given in zip(words, words[1:]):
         fields[name] = pathlib.Path(value[1:]).read_text() if flag == "-F" and value.startswith("@") else value
 method = words[words.index("--method") + 1] if "--method" in words else "GET"
 path = next(word for word in words if word.startswith("repos/"))
-if method == "GET" and "/comments" in path:
+if method == "GET" and path.endswith("/pulls"):
+    print((store / "pulls.json").read_text())
+elif method == "GET" and "/comments" in path:
     print("".join(json.dumps([comment]) for comment in comments) or "[]")
 elif method == "POST" and path.endswith("/comments"):
     comments.append({{"id": 100 + len(comments), "user": {{"type": "Bot"}}, "body": fields["body"]}})
@@ -123,6 +130,7 @@ class Runner:
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         summary = str(self.folder / "summary.md")
         known = {"PATH": path, "HOME": str(self.folder), "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": summary}
+        known["RUNNER_TEMP"] = str(self.folder / "temp")
         script = self.folder / "step.sh"
         script.write_text(step["run"])
         done = subprocess.run(
@@ -233,6 +241,27 @@ def test_a_comment_of_another_workflow_is_posted_and_nothing_checked(job: Runner
     body = job.comments[-1]["body"]
     assert len(body.encode()) < 65_536
     assert body.endswith("Cut here; the job's summary has the rest.\n")
+
+
+@pytest.mark.parametrize(("checked", "number"), [("abc", "12"), ("gone", "")], ids=["still its head", "pushed to since"])
+def test_the_second_workflow_for_forks_finds_the_pull_request_by_its_commit(job: Runner, checked: str, number: str) -> None:
+    pulls = [{"number": 11, "head": {"sha": "other"}}, {"number": 12, "head": {"sha": "abc"}}]
+    (job.store / "pulls.json").write_text(json.dumps(pulls))
+    example = yaml.safe_load((EXAMPLES / "github-fork-comment.yml").read_text())
+    step = next(step for step in example["jobs"]["comment"]["steps"] if "run" in step)
+    event = "github.event.workflow_run"
+    context = {
+        "github.repository": "o/r", f"{event}.id": "1", f"{event}.head_sha": checked, f"{event}.head_branch": "x",
+        f"{event}.head_repository.owner.login": "stranger",
+    }  # fmt: skip
+    assert job.step(step, context) == 0, job.said
+    assert context["steps.find.outputs.number"] == number
+    calls = [json.loads(line) for line in (job.store / "calls").read_text().splitlines()]
+    assert "head=stranger:x" in calls[-1]
+    left = job.folder / "temp" / "edgeroi" / "comment.md"
+    if number:
+        assert job.use(comment_from=str(left), pull_request=number) == 0
+        assert job.comments[-1]["body"] == "<!-- edgeroi check -->\nas the first workflow left it\n"
 
 
 def test_arguments_and_configurations_are_one_a_line(job: Runner) -> None:
