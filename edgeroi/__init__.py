@@ -233,7 +233,10 @@ def check(
     seed: int | None = None,
     draws: int | None = None,
 ) -> Verdicts:
-    """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
+    """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``.
+
+    ``.failures`` is what keeps it from passing, a sentence each.
+    """
     return _judged("check", scenarios, set, prices_as_of, seed, draws)
 
 

@@ -20,6 +20,7 @@ from edgeroi.verdict_report import (
     JudgedScenario,
     Verdicts,
     edge_premium,
+    explained_sections,
     findings_table,
     gate_words,
     outcome_words,
@@ -94,6 +95,8 @@ def _sections(verdicts: Verdicts) -> Iterator[Section]:
     if said := tuple(_first(_beside(verdicts))):
         yield Text(said, title="Beside the scenarios", tone="doubt")
     yield from _folded(verdicts, rows)
+    for scenario in verdicts.scenarios:
+        yield from explained_sections(scenario, verdicts.explain)
 
 
 def _below(verdicts: Verdicts) -> tuple[str, ...]:

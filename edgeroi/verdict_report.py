@@ -139,11 +139,7 @@ def verdict_report(verdicts: Verdicts) -> Report:
         sections += [_verdict_table(scenario, verdicts.prices_as_of), Text(tuple(sentence(d) for d in scenario.decisions))]
         if warnings := _warnings(scenario):
             sections.append(Text(warnings, tone="doubt"))
-        sections += [_explanation(d) for d in scenario.decisions if d.case.workload in verdicts.explain]
-        explained = [d for d in scenario.decisions if d.case.workload in verdicts.explain]
-        sections += [table for d in explained if _known(d) for table in _uncertainty(d) if table]
-        sections += [table(d) for d in explained for table in (cost_table, unit_cost_table)]
-        sections += [_setting_table(d.case.workload, d.best_setting) for d in explained if d.best_setting]
+        sections += explained_sections(scenario, verdicts.explain)
         if scenario.findings:
             sections.append(findings_table(scenario.findings, f"{scenario.name}: rules"))
     if verdicts.findings:
@@ -153,6 +149,17 @@ def verdict_report(verdicts: Verdicts) -> Report:
     if verdicts.gate:
         sections.append(_gate_line(verdicts))
     return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
+
+
+def explained_sections(scenario: JudgedScenario, names: Sequence[str]) -> tuple[Section, ...]:
+    """What ``--explain`` adds about the workloads of these names: the path, what net hangs on, every cost line, a policy's best setting."""
+    explained = [d for d in scenario.decisions if d.case.workload in names]
+    return (
+        *(_explanation(d) for d in explained),
+        *(table for d in explained if _known(d) for table in _uncertainty(d) if table),
+        *(table(d) for d in explained for table in (cost_table, unit_cost_table)),
+        *(_setting_table(d.case.workload, d.best_setting) for d in explained if d.best_setting),
+    )
 
 
 def _warnings(scenario: JudgedScenario) -> tuple[str, ...]:

@@ -491,6 +491,19 @@ def test_ten_rows_are_shown_and_the_others_counted(here: Path) -> None:
     assert "and 4 more workloads: 4 failing" in said
 
 
+def test_a_comment_explains_what_it_is_asked_to(here: Path, capsys: pytest.CaptureFixture) -> None:
+    assert check(scenario(here, text_of(workload("one"))), "--format", "markdown", "--explain", "one") == 1
+    said = capsys.readouterr().out
+    assert "**Decision path**" in said
+    assert "**one: cost a month**" in said
+
+
+def test_failures_are_sentences_and_none_where_the_gate_passes(gate_folder: Verdicts) -> None:
+    assert len(gate_folder.failures) == 4
+    assert gate_folder.failures[-1].startswith("summaries: net at most -$195.00")
+    assert judged(GATE / "justified.yaml", gate=True).failures == ()
+
+
 def test_workloads_of_one_name_are_told_apart(gate_folder: Verdicts) -> None:
     said = written(gate_folder, "markdown")
     assert "| lookup (No price) | edge |" in said

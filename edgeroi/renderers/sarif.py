@@ -34,6 +34,7 @@ def render(report: Report, page: Page) -> str:
     }
     run: dict[str, Json] = {
         "tool": {"driver": driver},
+        "automationDetails": {"id": "edgeroi/"},
         "columnKind": "unicodeCodePoints",
         "results": [_result(each, rules) for each in found],
     }
