@@ -6,11 +6,12 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
-            draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
+            interview                                   the three questions only people can answer
+            draft · probing · demonstration             a scenario drafted from a log · a plan becomes a recorded run · what demo shows
             spending                                    logs become spend
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
-            elsewhere                                   what there is besides the two options: the book, regions, signs in a log
+            elsewhere · matching                        what there is besides the two options: the book, regions, signs in a log
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
@@ -32,7 +33,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it
-            attribution · remedies · symptoms           model or place · cheaper fixes · signs of trouble in a log
+            attribution · remedies · symptoms · guesses model or place · cheaper fixes · signs of trouble in a log · what it suggests
             regions                                     the users' regions one by one
             utilisation                                 servers in the books: how busy, inverted or not, what idles
             assembly                                    policies put together, each part as it serves its own requests

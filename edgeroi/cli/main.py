@@ -43,6 +43,7 @@ COMMANDS = (
     Command("probe", "Measure", "Measure live endpoints open-loop, edge and cloud interleaved."),
     Command("selftest", "Measure", "What the probe itself adds on this machine."),
     Command("spend", "Operate", "Where inference ran and what it cost: edge share, budgets, projection, the bill."),
+    Command("demo", "Set up", "A full run with no key and no network: measure, profile, compare, check."),
     Command("init", "Set up", "Draft a scenario from a log."),
     Command("prices", "Set up", "List, show and compare prices."),
     Command("lint", "Set up", "Check scenarios, mappings and price files."),
