@@ -80,6 +80,7 @@ def main() -> None:
     for path in (ROOT / "README.md", *readme.written_pages()):
         path.write_text(refreshed(path.read_text()))
     draw = module(ROOT / "docs" / "draw.py")
+    module(ROOT / "docs" / "notebook.py").main()
     for name, command in draw.PICTURES.items():
         (ROOT / "docs" / name).write_text(draw.picture(command))
 

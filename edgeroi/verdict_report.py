@@ -40,6 +40,7 @@ from edgeroi.report import (
     usd,
     usd_signed,
 )
+from edgeroi.shown import Shown
 from edgeroi.spec import Judged
 from edgeroi.tuning import Setting
 from edgeroi.utilisation import inverted_words, utilisation_of
@@ -80,7 +81,7 @@ class JudgedScenario:
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class Verdicts(Shown):
     """Everything one call of compare or check found."""
 
     command: str
@@ -95,6 +96,16 @@ class Verdicts:
     def decisions(self) -> tuple[Decision, ...]:
         """Every workload of every scenario."""
         return tuple(decision for scenario in self.scenarios for decision in scenario.decisions)
+
+    def __repr__(self) -> str:
+        """Every workload with its verdict, and the gate."""
+        told = ", ".join(f"{decision.case.workload} {decision.verdict}" for decision in self.decisions)
+        return f"<Verdicts: {told}{f'; gate {self.gate}' if self.gate else ''}>"
+
+    @property
+    def report(self) -> Report:
+        """What the command says."""
+        return verdict_report(self)
 
     @property
     def document(self) -> Mapping[str, Json]:
