@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import edgeroi
@@ -71,7 +72,8 @@ GRAMMAR_HEADING = """# Scenario grammar
 Written by `docs/refresh.py` from the schema that `edgeroi schema scenario` prints. What a schema cannot say (that names
 refer to something, that units fit, that no policy leads back to itself) `edgeroi lint` checks.
 A quantity carries its unit: `150 ms`, `0.20 USD/Mtok`, `10M /month`. A range is `likely (low..high)`, or `low to high` for a 90 % interval.
-How scenarios are written, by example: [scenarios](../how-to/ci-gate.md), and the files in `scenarios/`.
+Where a mapping can be written in several ways, a key marked as needed is needed in its way. `edgeroi init LOG` drafts a scenario,
+and `scenarios/` holds one for every verdict. An editor that speaks YAML completes all of this where the first line names the schema.
 
 """
 
@@ -79,31 +81,41 @@ How scenarios are written, by example: [scenarios](../how-to/ci-gate.md), and th
 def grammar_page() -> str:
     """Every key, by the part of the file it stands in: what it takes, an example, what it means."""
     schema = json.loads(schema_text("scenario"))
-    parts = [_part("The file", schema, schema)]
+    parts = [_part("The file", [schema], schema)]
     for name, definition in schema["$defs"].items():
-        alternatives = [definition, *definition.get("oneOf", ()), *definition.get("anyOf", ())]
-        tables = [each for each in alternatives if each.get("properties")]
-        parts += [_part(f"`{name}`", each, schema) for each in tables[:1]]
+        tables = [each for each in _alternatives(definition) if each.get("properties")]
+        parts += [_part(f"`{name}`", tables, schema)] if tables else []
     plain = {name: each for name, each in schema["$defs"].items() if "properties" not in each and not _holds_table(each)}
     rows = [f"| `{name}` | {_takes(each)} | {_example(each)} | {_cell(each.get('description', ''))} |" for name, each in plain.items()]
     kinds = "\n".join(("## Kinds of value", "", "| kind | takes | example | meaning |", "| --- | --- | --- | --- |", *rows))
     return GRAMMAR_HEADING + "\n\n".join((*parts, kinds)) + "\n"
 
 
+def _alternatives(definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [definition, *definition.get("oneOf", ()), *definition.get("anyOf", ())]
+
+
 def _holds_table(definition: Mapping[str, Any]) -> bool:
-    return any(each.get("properties") for each in (*definition.get("oneOf", ()), *definition.get("anyOf", ())))
+    return any(each.get("properties") for each in _alternatives(definition))
 
 
-def _part(title: str, definition: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    required = definition.get("required", ())
-    rows = [
-        f"| `{key}`{' (needed)' if key in required else ''} | {_takes(each)} | {_example(each)} | {_meaning(each, schema)} |"
-        for key, each in definition["properties"].items()
-    ]
-    said = definition.get("description")
-    return "\n".join(
-        (f"## {title}", "", *([said, ""] if said else []), "| key | takes | example | meaning |", "| --- | --- | --- | --- |", *rows)
-    )
+def _part(title: str, tables: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> str:
+    """One mapping of the grammar; of several ways to write it, the keys of all."""
+    rows = dict.fromkeys(row for table in tables for row in _rows(table, schema, ""))
+    said = next((table["description"] for table in tables if "description" in table), None)
+    head = (f"## {title}", "", *([said, ""] if said else []), "| key | takes | example | meaning |", "| --- | --- | --- | --- |")
+    return "\n".join((*head, *rows))
+
+
+def _rows(definition: Mapping[str, Any], schema: Mapping[str, Any], above: str) -> list[str]:
+    """A row per key; the keys of a mapping that is defined in place stand below it."""
+    rows = []
+    for key, each in definition["properties"].items():
+        needed = " (needed)" if key in definition.get("required", ()) else ""
+        rows.append(f"| `{above}{key}`{needed} | {_takes(each)} | {_example(each)} | {_meaning(each, schema)} |")
+        inner = next((part for part in (each, each.get("items") or {}) if part.get("properties")), None)
+        rows += _rows(inner, schema, f"{above}{key}.") if inner else []
+    return rows
 
 
 def _takes(definition: Mapping[str, Any]) -> str:
@@ -165,23 +177,26 @@ def api_page() -> str:
 
 def _entry(name: str) -> str:
     found = getattr(edgeroi, name)
-    lines = [f"## edgeroi.{name}", "", "```python", *_signature(name, found), "```", "", _doc(found), ""]
+    lines = [f"## edgeroi.{name}", ""]
+    if inspect.isfunction(found):
+        lines += ["```python", *_signature(name, found), "```", ""]
+    lines += [_doc(found), ""]
+    if dataclasses.is_dataclass(found):
+        lines += [f"Holds {', '.join(f'`{each.name}`' for each in dataclasses.fields(found))}.", ""]
     if inspect.isclass(found):
-        lines += [f"- `{member}`: {_first(told)}" for member, told in _members(found)]
-        lines += [""] if lines[-1] else []
+        lines += [*(f"- `{member}`: {_first(told)}" for member, told in _members(found)), ""]
     return "\n".join(lines)
 
 
 def _signature(name: str, found: Any) -> list[str]:
     parameters = list(inspect.signature(found).parameters.values())
-    lines, starred = [], False
+    lines: list[str] = []
+    starred = any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters)
     for each in parameters:
         if each.kind is inspect.Parameter.KEYWORD_ONLY and not starred:
             lines, starred = [*lines, "    *,"], True
-        lines.append(f"    {each},")
-    returns = inspect.signature(found).return_annotation
-    arrow = f" -> {returns}" if inspect.isfunction(found) else ""
-    return [f"edgeroi.{name}(", *lines, f"){arrow}"]
+        lines.append(f"    {each},".replace("'", ""))  # annotations are texts here
+    return [f"edgeroi.{name}(", *lines, f") -> {inspect.signature(found).return_annotation}"]
 
 
 def _members(found: type) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -229,6 +230,31 @@ def test_a_draft_is_judged_by_check_as_it_is(tmp_path: Path) -> None:
     # An alternative on either side, each with why.
     assert re.search(r"# +cloudflare/\S+ +# or at the edge: another model, so judge its answers first, \$0\.\d+ per 1,000", text)
     assert re.search(r"# now: \S+ +# or in the cloud: the same model, \$0\.\d+ per 1,000", text)
+
+
+def test_the_questions_are_asked_on_a_terminal(tmp_path: Path) -> None:
+    """Typed by hand, as it were: on a pseudo-terminal, the draft to a file that is no terminal."""
+    ours, theirs = pty.openpty()
+    draft = tmp_path / "scenario.yaml"
+    with draft.open("wb") as out:
+        child = subprocess.Popen([*CLI, "init", str(GATEWAY), "-i"], stdin=theirs, stdout=out, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        for answer, asked in (
+            (b"machines\n", b"1. Who waits"),
+            (b"2 USD/h\n", b"hour of their waiting"),
+            (b"\n", b"2. Where"),
+            (b"\n", b"3. What"),
+        ):
+            while asked not in seen:
+                seen += os.read(ours, 4096)
+            os.write(ours, answer)
+        assert child.wait() == 0
+    os.close(ours)
+    text = draft.read_text()
+    assert text.count("users: machines") == 3
+    assert "value: {waiting: 2 USD/h, why: machines wait for the answer, by: edgeroi init --interactive}" in text
+    assert "users_in: {eu-west: 100%}\n" in text
 
 
 def test_with_nobody_to_answer_the_defaults_hold(tmp_path: Path) -> None:
