@@ -174,7 +174,7 @@ def _users(asked: Asked, profile: Profile | None = None) -> list[str]:
 
 
 def comment(text: str) -> str:
-    """The text in a comment: whatever a log's name holds, it stays on its line."""
+    """The text in a comment: whatever a log says, it stays on its line."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
@@ -209,7 +209,11 @@ def _now(now: str | None, asked: Asked) -> str:
         return f"now: {quoted(asked.now)}"
     if now is None:
         return "# now: PROVIDER/MODEL   # what serves it today? The log does not say"
-    return f"now: {quoted(now)}   # as the log names it" if is_listed(now) else f"# now: {now}   # as the log names it; it has no price"
+    return (
+        f"now: {quoted(now)}   # as the log names it"
+        if is_listed(now)
+        else f"# now: {comment(now)}   # as the log names it; it has no price"
+    )
 
 
 def _edge(tally: Tally, now: str | None) -> list[str]:

@@ -19,7 +19,7 @@ import pytest
 import edgeroi
 from edgeroi.casefile import GROUPED_BY
 from edgeroi.demonstration import PLACES, SCENARIO
-from edgeroi.draft import Asked, guided
+from edgeroi.draft import Asked, draft, guided
 from edgeroi.errors import EdgeroiError
 from edgeroi.guesses import middle_of_day, users_of, vantage_of
 from edgeroi.interview import answered
@@ -290,12 +290,16 @@ def test_the_log_and_the_answers_cannot_share_stdin() -> None:
     assert "cannot both come through stdin" in done.stderr
 
 
-def test_a_hostile_name_of_a_log_stays_in_its_comment(tmp_path: Path) -> None:
-    rows = [{"timestamp": (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=n)).isoformat(), "latency_ms": 100 + n} for n in range(100)]
-    log = tmp_path / "gateway\nevil: 1.jsonl"
-    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    text = guided(edgeroi.profile(log, by=GROUPED_BY), [str(log)], Asked(), "n", DAY, tmp_path / "s.yaml")
-    assert not [line for line in text.splitlines() if line.startswith("evil")]
+def test_nothing_in_a_log_writes_a_line_of_the_draft(tmp_path: Path) -> None:
+    """Neither its name, nor the workload, provider or model it tells of."""
+    hostile = {"workload": "w\nevil: 1", "provider": "p", "model": "m\nevil: 2", "placement": "cloud", "input_tokens": 5, "latency_ms": 9}
+    begun = datetime(2026, 11, 1, tzinfo=UTC)
+    log = tmp_path / "gateway\nevil: 3.jsonl"
+    log.write_text("".join(json.dumps(hostile | {"timestamp": (begun + timedelta(hours=n)).isoformat()}) + "\n" for n in range(100)))
+    profile = edgeroi.profile(log, by=GROUPED_BY)
+    for text in (guided(profile, [str(log)], Asked(), "n", DAY, tmp_path / "s.yaml"), draft(profile, [str(log)], Asked(), "n")):
+        assert not [line for line in text.splitlines() if line.startswith("evil")]
+        assert "m?evil: 2" in text
 
 
 @pytest.mark.parametrize("file", sorted(p for p in (ROOT / "scenarios").rglob("*.yaml") if p.name != "edgeroi.yaml"), ids=lambda p: p.stem)
