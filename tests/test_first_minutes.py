@@ -40,6 +40,7 @@ def run(*args: str | Path, cwd: Path | None = None, said: str | None = None) -> 
 # --- demo ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_the_demo_measures_judges_and_leaves_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     done = run("demo", "--keep", folder, "--requests", "60")
@@ -114,7 +115,9 @@ def test_a_place_takes_its_way_and_its_service() -> None:
             taken.append(float(answer.headers["server-timing"].removeprefix("total;dur=")))
         connection.close()
     assert told["usage"] == {"prompt_tokens": 3}
-    assert all(ms >= 2 + service for (_, ms), service in zip(server.served, taken, strict=True))
+    served = server.served[:39]  # the last may be noted after its answer has come
+    assert len(served) == 39
+    assert all(ms >= 2 + service for (_, ms), service in zip(served, taken[:39], strict=True))
     # 1.2533 sigma / sqrt(n) is the standard error of a median's logarithm: 0.06 here, and three of them are allowed.
     assert abs(np.log(np.median(taken) / 3)) < 0.18
 
