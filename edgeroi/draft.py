@@ -74,7 +74,7 @@ def draft(profile: Profile, logs: Sequence[str], asked: Asked, name: str, beside
     """The scenario as YAML text, one workload per workload of the log; paths relative to the folder the draft is written to."""
     folder = (beside or Path("scenario.yaml")).absolute().parent
     known = (*_log(logs, folder, columns), *_vantage(profile), *_sampling(profile), *_users(asked))
-    return _text(name, known, _bodies(profile, asked, lambda now, tally: _edge(tally, now)))
+    return _text(name, known, _bodies(profile, asked, _offers))
 
 
 def guided(
@@ -83,7 +83,7 @@ def guided(
     """The same for somebody who will read it: guesses with their reasons, alternatives with theirs, and the grammar for editors."""
     folder = (beside or Path("scenario.yaml")).absolute().parent
     known = (*_log(logs, folder, columns), *_vantage(profile, logs), *_sampling(profile), *_users(asked, profile))
-    text = _text(name, known, _bodies(profile, asked, lambda now, tally: _matched(now, tally, at)))
+    text = _text(name, known, _bodies(profile, asked, lambda now, tally, asked: _matched(now, tally, asked, at)))
     return MODELINE + text
 
 
@@ -91,14 +91,14 @@ def _text(name: str, known: Sequence[str], bodies: Sequence[str]) -> str:
     return "\n".join(("edgeroi: 1", f"name: {quoted(name)}", *known, "workloads:", *bodies)) + "\n"
 
 
-#: The lines that name an edge offer, of what serves a workload now and of its requests.
-EdgeLines = Callable[[str | None, Tally], Sequence[str]]
+#: The lines that name what serves a workload now and what would at the edge: of the offer now, its requests, and what was asked for.
+OfferLines = Callable[[str | None, Tally, Asked], Sequence[str]]
 
 
-def _bodies(profile: Profile, asked: Asked, edge: EdgeLines) -> list[str]:
+def _bodies(profile: Profile, asked: Asked, offers: OfferLines) -> list[str]:
     others = left_out(profile, asked.edge)
     asked_of = {name: replace(asked, edge=None) if name in others else asked for name in rows_of(profile)}
-    return [line for workload, groups in rows_of(profile).items() for line in _workload(workload, groups, asked_of[workload], edge)]
+    return [line for workload, groups in rows_of(profile).items() for line in _workload(workload, groups, asked_of[workload], offers)]
 
 
 def left_out(profile: Profile, edge: str | None) -> Mapping[str, str]:
@@ -178,30 +178,52 @@ def comment(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _workload(name: str, groups: tuple[Group, ...], asked: Asked, edge: EdgeLines) -> list[str]:
+def _workload(name: str, groups: tuple[Group, ...], asked: Asked, offers: OfferLines) -> list[str]:
     tally = sum_tallies(group.tally for group in groups)
     now = asked.now or logged_reference(groups)
     lines = [f"  {quoted(name)}:   # {_told(tally)}"]
     lines += ["    where: {}"] if groups[0].key["workload"] is None else []
-    lines += [f"    {_now(now, asked)}"]
-    lines += [f"    edge: {quoted(asked.edge)}"] if asked.edge else edge(now, tally)
+    lines += offers(now, tally, asked)
     lines += [f"    runs_on: {asked.runs_on}"] if asked.runs_on else ["    # runs_on: edge   # does this change move it there?"]
     lines += [f"    users: {asked.waits}"] if asked.waits else []
     lines += ["    needs:", *(f"      {line}" for line in asked.needs)] if asked.needs else []
     return lines + _value(asked)
 
 
-def _matched(now: str | None, tally: Tally, at: date) -> list[str]:
-    """The edge offer to judge, and what else there is, each with why."""
+def _offers(now: str | None, tally: Tally, asked: Asked) -> list[str]:
+    """What the log names, and the same model at the edge."""
+    return [f"    {_now(now, asked)}", *([f"    edge: {quoted(asked.edge)}"] if asked.edge else _edge(tally, now))]
+
+
+def _matched(now: str | None, tally: Tally, asked: Asked, at: date) -> list[str]:
+    """The offers to judge, which can be had on that day, and what else there is, each with why."""
     model = now.partition("/")[2] if now else None
     edge, cloud = same_model(model, tally, at) if model else ((), ())
-    now_usd = next((match.usd_1k for match in cloud if match.reference == now), None)
+    gone = unserved(now, at) if now and not asked.now and is_listed(now) else None
+    stand_in = cloud[0] if gone and cloud else None
+    serving = stand_in.reference if stand_in else now
+    now_usd = next((match.usd_1k for match in cloud if match.reference == serving), None)
+    lines = [f"    {_now(now, asked)}"]
+    if gone and now:
+        lines = [f"    # now: {comment(now)}   # as the log names it; it {gone}"]
+        lines += [f"    now: {quoted(stand_in.reference)}   # instead: {stand_in.why(None)}"] if stand_in else []
     others = nearest_in_cost(others_at_edge(model, tally, at), now_usd)
     chosen, *rest = (*edge, *others) or (Match(GENERATING if tally.total("output_tokens") else EMBEDDING, False, None),)
-    elsewhere = [match for match in cloud if match.reference != now][:MOST]
-    found = [f"    edge: {quoted(chosen.reference)}   # {chosen.why(now_usd)}"]
-    found += [f"    #     {match.reference}   # or at the edge: {match.why(None)}" for match in rest[: MOST + 1]]
-    return found + [f"    # now: {match.reference}   # or in the cloud: {match.why(None)}" for match in elsewhere]
+    lines += [f"    edge: {quoted(asked.edge)}" if asked.edge else f"    edge: {quoted(chosen.reference)}   # {chosen.why(now_usd)}"]
+    lines += [f"    #     {match.reference}   # or at the edge: {match.why(None)}" for match in rest[: MOST + 1]] if not asked.edge else []
+    elsewhere = [match for match in cloud if match.reference != serving][:MOST]
+    return lines + [f"    # now: {match.reference}   # or in the cloud: {match.why(None)}" for match in elsewhere]
+
+
+def unserved(reference: str, at: date) -> str | None:
+    """Why an offer that the book knows cannot be had on a day: ``was retired on ...``; ``None`` where it can."""
+    from edgeroi.judging import book_of
+
+    try:
+        book_of(reference).find(reference, at)
+    except EdgeroiError as error:
+        return comment(error.message.removeprefix(f"{reference} "))
+    return None
 
 
 def _now(now: str | None, asked: Asked) -> str:

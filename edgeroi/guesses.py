@@ -39,6 +39,8 @@ def vantage_of(profile: Profile, logs: Sequence[str]) -> Guess | None:
             return Guess(place, f"the log's name says {found[0]!r}")
     if profile.total.total("cost_usd") is not None:
         return Guess("gateway", "the log knows what each request cost, as a gateway's does")
+    if any(group.key.get("provider") for group in profile.groups):
+        return Guess("gateway", "the log names the provider, as who stands between users and it does")
     return None
 
 
@@ -46,8 +48,10 @@ def vantage_of(profile: Profile, logs: Sequence[str]) -> Guess | None:
 MIDDLE_OF_A_DAY = 14.5
 #: How far the hours lean to one side of the day where people are: less is round the clock, more is a job (eight even hours lean 0.83).
 _LEANING, _LEAST_DAYS = (0.2, 0.85), 2
-#: One candidate per stretch of longitude that many people live in.
-_PEOPLED = ("us-west", "us-central", "us-east", "sa-east", "eu-west", "me-central", "ap-south", "ap-southeast", "ap-northeast", "au-east")
+#: One candidate per stretch of longitude, those that ask most first; of several that fit, the first is guessed and the others are named.
+_PEOPLED = ("us-east", "eu-west", "ap-south", "us-west", "ap-northeast", "ap-southeast", "sa-east", "us-central", "me-central", "au-east")
+#: Habits move the middle of a day by more than an hour.
+_FITS_DEGREES = 20
 
 
 def users_of(tally: Tally) -> Guess | None:
@@ -59,8 +63,10 @@ def users_of(tally: Tally) -> Guess | None:
     if not _LEANING[0] <= leaning <= _LEANING[1]:
         return None
     longitude = (MIDDLE_OF_A_DAY - middle) * 15
-    region = min(_PEOPLED, key=lambda name: abs((REGIONS[name][1] - longitude + 180) % 360 - 180))
-    return Guess(region, f"requests centre on {_clock(middle)} UTC, when it is afternoon there")
+    apart = {name: abs((REGIONS[name][1] - longitude + 180) % 360 - 180) for name in _PEOPLED}
+    region, *others = [name for name in _PEOPLED if apart[name] <= _FITS_DEGREES] or [min(apart, key=lambda name: apart[name])]
+    also = f" and in {', '.join(others)}" if others else ""
+    return Guess(region, f"requests centre on {_clock(middle)} UTC, when it is afternoon there{also}")
 
 
 def middle_of_day(hours: Mapping[int, Busy]) -> tuple[float, float]:

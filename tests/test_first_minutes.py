@@ -142,6 +142,7 @@ def office_days(begin_utc: int, days: int = 5) -> dict[int, int]:
         (17, "us-west"),  # UTC - 8
         (0, "ap-northeast"),  # Tokyo, UTC + 9
         (4, "ap-south"),  # Pune, UTC + 5:30
+        (12, "sa-east"),  # Sao Paulo, UTC - 3, with nobody who asks more within 20 degrees
     ],
 )
 def test_users_are_where_it_is_day_when_they_ask(begin_utc: int, region: str) -> None:
@@ -258,6 +259,25 @@ def test_the_questions_are_asked_on_a_terminal(tmp_path: Path) -> None:
     assert text.count("users: machines") == 3
     assert "value: {waiting: 2 USD/h, why: machines wait for the answer, by: edgeroi init --interactive}" in text
     assert "users_in: {eu-west: 100%}\n" in text
+
+
+def test_a_model_that_is_gone_is_judged_by_one_that_is_served(tmp_path: Path) -> None:
+    """Groq retired llama-3.3-70b-versatile on 16 August 2026 (its deprecation page, as the book has it)."""
+    rows = [
+        {"timestamp": f"2026-07-{1 + n // 24:02d}T{n % 24:02d}:00:00Z", "workload": "chat", "provider": "groq", "input_tokens": 500,
+         "model": "llama-3.3-70b-versatile", "output_tokens": 100, "latency_ms": 900 + n}
+        for n in range(24 * 8)
+    ]  # fmt: skip
+    log, file = tmp_path / "calls.jsonl", tmp_path / "s.yaml"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file.write_text(
+        guided(edgeroi.profile(log, by=GROUPED_BY), [str(log)], Asked(users_in={"us-east": 1.0}, runs_on="edge"), "n", DAY, file)
+    )
+    assert "# now: groq/llama-3.3-70b-versatile   # as the log names it; it was retired on 2026-08-16" in file.read_text()
+    assert re.search(r"^    now: \S+   # instead: the same model, \$", file.read_text(), re.MULTILINE)
+    assert "seen_from: gateway   # guessed: the log names the provider" in file.read_text()
+    verdicts = edgeroi.check(file, prices_as_of=DAY)
+    assert verdicts.to_frame()["premium_usd_month"].notna().all()
 
 
 def test_with_nobody_to_answer_the_defaults_hold(tmp_path: Path) -> None:
