@@ -6,11 +6,13 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
     SHELL   cli/ · pytest_plugin                        one file per command: parse, call, render, exit · scenarios as tests
-            draft · probing · replaying                 a scenario drafted from a log · a plan becomes a recorded run · a policy over a log
+            interview                                   the three questions only people can answer
+            notebook                                    a result as HTML and as a picture
+            draft · probing · replaying · demonstration   a scenario drafted · a plan run · a policy over a log · what demo shows
             spending                                    logs become spend
             judging · linting · deployment              scenarios -> verdicts -> gate · files -> findings · configurations -> edge uses
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
-            elsewhere                                   what there is besides the two options: the book, regions, signs in a log
+            elsewhere · matching                        what there is besides the two options: the book, regions, signs in a log
             mapping_lint                                what is odd in a mapping
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, Markdown, SARIF, ... · where chunks run
@@ -40,6 +42,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it
             attribution · remedies · symptoms           model or place · cheaper fixes · signs of trouble in a log
+            guesses                                     what a log suggests and does not say
             regions                                     the users' regions one by one
             utilisation                                 servers in the books: how busy, inverted or not, what idles
             assembly                                    policies put together, each part as it serves its own requests
@@ -78,11 +81,12 @@ A line of this map imports only lines below it; the core knows no file, network,
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
-            errors                                      what can go wrong, and how it ends
+            errors · shown                              what can go wrong, and how it ends · results that notebooks show
             compiled                                    the part in C, where it was built; numpy does the same
 
-The Python API is the functions ``profile``, ``compare``, ``check``, ``route`` and ``spend``; what they return is immutable and has
-``to_frame()``. ``edgeroi.executor`` runs the policies of a scenario in an application.
+The Python API is what ``__all__`` names: functions, whose results are immutable, have ``to_frame()`` and ``plot()`` and show themselves in
+a notebook, and the types they take and give, imported when they are asked for.
+``edgeroi.executor`` runs the policies of a scenario in an application.
 """
 
 from __future__ import annotations
@@ -95,13 +99,57 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgeroi.histogram import LatencyHistogram
+    from edgeroi.prices import PriceBook
+    from edgeroi.probe_run import ProbeRun
     from edgeroi.route_report import Routes
+    from edgeroi.spec import Scenario
     from edgeroi.spend_report import Spending
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile, SeenFrom
 
-__all__ = ["__version__", "check", "compare", "profile", "route", "spend"]
+__all__ = [
+    "LatencyHistogram",
+    "PriceBook",
+    "ProbeRun",
+    "Profile",
+    "Scenario",
+    "Verdicts",
+    "__version__",
+    "check",
+    "compare",
+    "load_prices",
+    "load_scenario",
+    "probe",
+    "profile",
+    "route",
+    "spend",
+]
 __version__ = "0.2.0"
+
+#: Where each public type is at home; ``import edgeroi`` imports none of them.
+_HOMES = {
+    "LatencyHistogram": "histogram",
+    "PriceBook": "prices",
+    "ProbeRun": "probe_run",
+    "Profile": "workload",
+    "Scenario": "spec",
+    "Verdicts": "verdict_report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public type, imported when somebody asks for it."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"edgeroi.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names too that are not imported yet."""
+    return sorted({*globals(), *__all__})
 
 
 def profile(
@@ -218,14 +266,14 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def compare(
-    scenarios: str | Path | Sequence[str | Path],
+    scenarios: str | Path | Scenario | Sequence[str | Path | Scenario],
     *,
     set: Mapping[str, str] | None = None,
     prices_as_of: date | None = None,
     seed: int | None = None,
     draws: int | None = None,
 ) -> Verdicts:
-    """Scenario files or folders, judged: ``.decisions`` with verdict, cost, latency and value, ``.document`` as JSON prints it.
+    """Scenarios, or their files or folders, judged: ``.decisions`` with verdict, cost, latency and value, ``.document`` as JSON prints it.
 
     Net is drawn in ``draws`` worlds (10,000) from ``seed``: the same of both give the same answer.
     """
@@ -233,7 +281,7 @@ def compare(
 
 
 def check(
-    scenarios: str | Path | Sequence[str | Path],
+    scenarios: str | Path | Scenario | Sequence[str | Path | Scenario],
     *,
     set: Mapping[str, str] | None = None,
     prices_as_of: date | None = None,
@@ -289,7 +337,7 @@ def route(
 
 def _judged(
     command: str,
-    scenarios: str | Path | Sequence[str | Path],
+    scenarios: str | Path | Scenario | Sequence[str | Path | Scenario],
     set: Mapping[str, str] | None,
     at: date | None,
     seed: int | None,
@@ -297,9 +345,61 @@ def _judged(
 ) -> Verdicts:
     from edgeroi.clock import today
     from edgeroi.draws import chance_of
-    from edgeroi.judging import judge_files
+    from edgeroi.errors import EdgeroiError
+    from edgeroi.judging import judge, loaded
+    from edgeroi.spec import Scenario
 
-    paths = [scenarios] if isinstance(scenarios, str | Path) else list(scenarios)
-    overrides = tuple(f"{path}={value}" for path, value in (set or {}).items())
+    given = [scenarios] if isinstance(scenarios, str | Path | Scenario) else list(scenarios)
+    ready = [each for each in given if isinstance(each, Scenario)]
+    if ready and set:
+        raise EdgeroiError("a scenario that is loaded already is not overridden", key="set", fix="give set= to edgeroi.load_scenario")
+    files = [str(each) for each in given if not isinstance(each, Scenario)]
+    read, policies = loaded(files, tuple(f"{path}={value}" for path, value in (set or {}).items())) if files else ((), ())
     gate, chance = command == "check", chance_of(seed, draws)
-    return judge_files([str(path) for path in paths], overrides, command=command, today=today(), at=at, gate=gate, chance=chance)
+    every, of_each = (*read, *ready), (*policies, *(None for _ in ready))
+    return judge(every, command=command, today=today(), at=at, policies=of_each, gate=gate, chance=chance)
+
+
+def load_scenario(file: str | Path, *, set: Mapping[str, str] | None = None) -> Scenario:
+    """A scenario file as a value that ``compare`` and ``check`` take; keys overridden by ``{"workloads.search.requests": "20M /month"}``.
+
+    Limits and rates of a project policy (``edgeroi.yaml``) go with files: give ``compare`` the file where there is one.
+    """
+    from edgeroi.scenario import load_scenario as load
+
+    return load(Path(file), tuple(f"{path}={value}" for path, value in (set or {}).items()))
+
+
+def load_prices(*references: str, files: Sequence[str | Path] = ()) -> PriceBook:
+    """The price book that can answer ``provider/model`` references, or all of it without one; rows of price ``files`` of yours win.
+
+    ``book.find(reference, day)`` is the price in force on a day, every rate with its source; nothing is downloaded.
+    """
+    from edgeroi.pricebooks import load
+
+    return load(references or None, files)
+
+
+def probe(
+    file: str | Path,
+    *,
+    log: str | Path = "probe.jsonl",
+    append: bool = False,
+    max_requests: int | None = None,
+    max_spend_usd: float | None = None,
+    seed: int = 1,
+) -> ProbeRun:
+    """The endpoints of a probe file, measured as ``edgeroi probe`` does; the log it writes is an input of ``profile`` and of scenarios.
+
+    ``.trusted`` and ``.reasons`` say whether a decision may rest on it. Interrupted, it returns what was measured, marked as such.
+    """
+    from contextlib import nullcontext
+    from decimal import Decimal
+
+    from edgeroi.probefile import load_plan
+    from edgeroi.probing import Limits, run_probe
+
+    limits = Limits(max_requests, None if max_spend_usd is None else Decimal(str(max_spend_usd)))
+    return run_probe(
+        load_plan(file), Path(log), append=append, limits=limits, seed=seed, say=lambda line: None, watching=lambda plan: nullcontext()
+    )

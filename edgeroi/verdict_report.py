@@ -41,6 +41,7 @@ from edgeroi.report import (
     usd,
     usd_signed,
 )
+from edgeroi.shown import Shown
 from edgeroi.since_report import since_document, since_lines
 from edgeroi.spec import Judged
 from edgeroi.tuning import Setting
@@ -82,7 +83,7 @@ class JudgedScenario:
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class Verdicts(Shown):
     """Everything one call of compare or check found.
 
     ``findings`` are about no scenario: a policy that was loosened, a configuration. ``since`` is what changed against a former check.
@@ -113,6 +114,16 @@ class Verdicts:
     def decisions(self) -> tuple[Decision, ...]:
         """Every workload of every scenario."""
         return tuple(decision for scenario in self.scenarios for decision in scenario.decisions)
+
+    def __repr__(self) -> str:
+        """Every workload with its verdict, and the gate."""
+        told = ", ".join(f"{decision.case.workload} {decision.verdict}" for decision in self.decisions)
+        return f"<Verdicts: {told}{f'; gate {self.gate}' if self.gate else ''}>"
+
+    @property
+    def report(self) -> Report:
+        """What the command says."""
+        return verdict_report(self)
 
     @property
     def document(self) -> Mapping[str, Json]:

@@ -18,7 +18,12 @@ def schema(
     ] = None,
     output: OutputOption = None,
 ) -> None:
-    """The JSON Schema of a document."""
+    """The JSON Schema of a document: what scripts may rely on, and what editors complete.
+
+    edgeroi schema check
+
+    edgeroi schema scenario --output edgeroi-scenario.schema.json
+    """
     from edgeroi.cli.output import write_text
 
     write_text("".join(f"{known}\n" for known in schema_names()) if name is None else schema_text(name), output)
