@@ -12,7 +12,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
-            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
+            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown, pages · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
@@ -25,10 +25,12 @@ A line of this map imports only lines below it; the core knows no file, network,
             spend_report                                what spend says
             reconciliation                              a bill beside what the logs imply
             budget                                      budget, edge share, growth, and what a share does not show
+            verdict_figures                             what a page shows of a workload: what moves, and its pictures
+            what_if                                     numbers that may be moved, and what becomes of the answer
             price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
-            prospect_report                             the tornado, the S-curve, what is worth knowing
+            prospect_report · distributions             the tornado, the S-curve, what is worth knowing · latencies as figures
             evidence_report                             the figures behind the questions
-            report                                      sections, tables of typed cells, notes, the JSON document
+            report                                      sections, tables of typed cells, figures, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it

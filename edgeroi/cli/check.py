@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgeroi.cli.compare import AtOption, DrawsOption, ExplainOption, SeedOption, SetOption
+from edgeroi.cli.compare import AtOption, DrawsOption, ExplainOption, SeedOption, SetOption, report_for
 from edgeroi.cli.options import FormatOption, OutputOption, ReportFormat
 
 
@@ -47,7 +47,7 @@ def check(
     from edgeroi.errors import NoAnswer
     from edgeroi.judging import judge, loaded, with_limits
     from edgeroi.memory import keep_freed
-    from edgeroi.verdict_report import unanswered, verdict_report
+    from edgeroi.verdict_report import unanswered
 
     keep_freed()
     scenarios, policies = loaded(inputs, set_, policy)
@@ -62,7 +62,7 @@ def check(
         explain=tuple(explain or ()),
         chance=chance_of(seed, draws),
     )
-    write_report(verdict_report(verdicts), form, output)
+    write_report(report_for(verdicts, form), form, output)
     if verdicts.gate == "fail":
         raise GateFailed
     if verdicts.gate == "undecided":

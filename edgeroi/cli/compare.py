@@ -26,7 +26,9 @@ from edgeroi.cli.options import (
 
 if TYPE_CHECKING:
     from edgeroi.draft import Asked
+    from edgeroi.report import Report
     from edgeroi.spec import Scenario
+    from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile
 
 _LOG_PANEL = "A log instead of a scenario"
@@ -93,7 +95,6 @@ def compare(
     from edgeroi.draws import chance_of
     from edgeroi.judging import judge, loaded
     from edgeroi.memory import keep_freed
-    from edgeroi.verdict_report import verdict_report
 
     keep_freed()
     explained, chance = tuple(explain or ()), chance_of(seed, draws)
@@ -122,7 +123,18 @@ def compare(
                 (scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by, cuts: profile, chance=chance
             )
         verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
-    write_report(verdict_report(verdicts), form, output)
+    write_report(report_for(verdicts, form), form, output)
+
+
+def report_for(verdicts: Verdicts, form: str) -> Report:
+    """The report in a format: pages have pictures and what may be moved, and explain every workload."""
+    from edgeroi.verdict_report import verdict_report
+
+    if form != ReportFormat.html:
+        return verdict_report(verdicts)
+    from edgeroi.verdict_figures import drawn_sections
+
+    return verdict_report(verdicts, drawn=drawn_sections)
 
 
 def _left_out(profile: Profile, edge: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TextIO
 
-from edgeroi.errors import OutputFailed
+from edgeroi.errors import EdgeroiError, OutputFailed
 
 if TYPE_CHECKING:
     from edgeroi.renderers import ColourDepth, Page
@@ -38,6 +38,8 @@ def write_report(report: Report, form: str, output: Path | None = None) -> None:
     """Write the report in the named format to ``output`` or stdout, and its notes to stderr beside anything but JSON."""
     from edgeroi.renderers import Page, renderer
 
+    if form == "html" and output is None and sys.stdout.isatty():
+        raise EdgeroiError("a page is for a browser, not for a terminal", key="--format", fix="add --output page.html")
     page = Page() if output else page_of(sys.stdout, os.environ)
     write_text(renderer(form).render(report, page), output)
     if form != "json":

@@ -65,6 +65,11 @@ def _value(value: CellValue, kind: CellKind) -> str:
     return _WRITERS[kind](value)
 
 
+def number_said(value: float | Decimal, kind: CellKind) -> str:
+    """A number in words, as a cell of that kind has it."""
+    return _value(value, kind)
+
+
 def count_words(value: float | Decimal) -> str:
     """``2,845``."""
     return f"{value:,.0f}"

@@ -16,7 +16,7 @@ from rich.text import Text as Words
 
 from edgeroi.renderers import Page
 from edgeroi.renderers._plain import safe_text, said, said_interval
-from edgeroi.report import Cell, Column, Node, Report, Row, Section, Table, Text, Tone, Tree
+from edgeroi.report import Cell, Column, Node, Report, Row, Table, Text, Tone, Tree
 
 #: Wide and high enough that rich wraps, cuts and clips nothing; it pads nothing to it.
 _ENDLESS = 100_000
@@ -29,15 +29,15 @@ _STYLES: Mapping[Tone, str] = {"plain": "", "good": "green", "bad": "bold red", 
 
 def render(report: Report, page: Page) -> str:
     """The report's sections one below the other, a blank line between them."""
-    return "\n".join(_written(section, page) for section in report.sections)
+    return "\n".join(_written(section, page) for section in report.in_words)
 
 
-def _written(section: Section, page: Page) -> str:
+def _written(section: Table | Text | Tree, page: Page) -> str:
     lines = [_words(section.title, "bold")] if section.title else []
     return _printed([*lines, *_lines(section, page)], page)
 
 
-def _lines(section: Section, page: Page) -> Iterator[Words]:
+def _lines(section: Table | Text | Tree, page: Page) -> Iterator[Words]:
     match section:
         case Table():
             yield from _table_lines(section, page)
