@@ -22,7 +22,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroi.economics import Books, Outcome, crossing, more_than, slower_than
+from edgeroi.economics import Books, Outcome, more_than, slower_than
 from edgeroi.errors import EdgeroiError
 from edgeroi.estimate import Range, World
 from edgeroi.latency import Latency
@@ -34,7 +34,7 @@ from edgeroi.values.elasticity import Elasticity
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.values.none import NoValue
 from edgeroi.verdict import Decision, has_value
-from edgeroi.verdict_report import WORDS, weighed
+from edgeroi.verdict_report import WORDS
 
 Floats = NDArray[np.float64]
 Kind = Literal["usd", "count", "number", "ms", "ratio"]
@@ -201,7 +201,11 @@ class _Moved:
         if not turns.size:
             return None
         place = min(turns.tolist(), key=lambda k: abs((spread[k] + spread[k + 1]) / 2 - start))
-        return crossing(self._net_saving, spread[place], spread[place + 1], steps=40)
+        loses, pays = sorted((spread[place], spread[place + 1]), key=self._net_saving)
+        for _ in range(40):  # net may jump where savings are felt from: what is wanted is the side on which it pays
+            middle = (loses + pays) / 2
+            loses, pays = (loses, middle) if self._net_saving(middle) >= 0 else (middle, pays)
+        return pays
 
     def _net_saving(self, saving: float) -> float:
         assert self.worth is not None
@@ -328,9 +332,14 @@ class _Moved:
             "reason": self.decision.reason,
             "premium_usd_month": likely.premium,
             "value_usd_month": likely.value if has_value(self.decision.case) else None,
-            "net_usd_month": likely.net if weighed(self.decision) else None,
-            "p_worth_it": books.p_worth_it if weighed(self.decision) else None,
+            "net_usd_month": likely.net if self._weighed else None,
+            "p_worth_it": books.p_worth_it if self._weighed else None,
         }
+
+    @property
+    def _weighed(self) -> bool:
+        """Whether a net is known: not where a value is declared and cannot be worked out."""
+        return not has_value(self.decision.case) or self.books.likely.value is not None
 
     @property
     def _fixed_value(self) -> float:
@@ -365,7 +374,7 @@ class _Moved:
         case, books = self.decision.case, self.books
         return {
             "declared": has_value(case),
-            "weighed": weighed(self.decision),
+            "weighed": self._weighed,
             "by_money": self.decision.decided_by == "money?",
             "decided_by": self.decision.decided_by,
             "edge_from": case.limits.edge_from,

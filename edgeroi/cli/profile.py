@@ -95,7 +95,8 @@ def profile(
     )
     found, interruption = said.read_partly(keep=target is not None, grow=update if update and update.exists() else None)
     unsaved = _unsaved(found, target, interruption)
-    write_report(profile_report(found, version=__version__, saving_ms=saving_ms), form, output)
+    drawn = form == options.ReportFormat.html
+    write_report(profile_report(found, version=__version__, saving_ms=saving_ms, drawn=drawn), form, output)
     if unsaved is not None:
         raise unsaved
     _refuse_unfit(found, max_rejected)

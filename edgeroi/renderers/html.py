@@ -17,7 +17,7 @@ from string import Template
 
 from edgeroi import __version__
 from edgeroi.renderers import Page
-from edgeroi.renderers._markup import ANSWERS, escaped, section_markup, table_markup
+from edgeroi.renderers._markup import ANSWERS, escaped, section_markup
 from edgeroi.renderers.json import write
 from edgeroi.report import Axis, Column, Curve, Figure, Json, Report, Row, Section, Table, Text, WhatIf, count, text
 
@@ -168,7 +168,7 @@ def _provenance(report: Report) -> str:
     notes = "".join(f"<li>{escaped(note)}</li>" for note in report.notes)
     said = f'<section class="panel"><h3>Notes</h3><ul>{notes}</ul></section>' if notes else ""
     files = _file_table(report.document)
-    return f'<h2 id="part-{place}">Inputs and provenance</h2>{said}{table_markup(files) if files.rows else _no_files()}'
+    return f'<h2 id="part-{place}">Inputs and provenance</h2>{said}{section_markup(files, 0, 0) if files.rows else _no_files()}'
 
 
 def _no_files() -> str:

@@ -6,7 +6,7 @@
 
   // ---- numbers in words, as the tool's own tables have them ----
 
-  const grouped = (value, decimals) => value.toLocaleString("en-US", {minimumFractionDigits: decimals, maximumFractionDigits: decimals});
+  const grouped = (value, decimals) => value.toLocaleString("en-US", {minimumFractionDigits: decimals, maximumFractionDigits: decimals, roundingMode: "halfEven"});
   const count = (value) => grouped(value, 0);
   const number = (value) => value === 0 ? "0" : Math.abs(value) >= 1000 ? count(value) : String(Number(value.toPrecision(4)));
   const ms = (value) => {
@@ -129,7 +129,8 @@
     }));
     const bands = figure.curves.flatMap((curve, place) => curve.low.length ? [band(curve, place, steps)] : []);
     const ends = figure.curves.flatMap((curve) => curve.x);
-    const whole = figure.y.kind === "ratio" && !steps ? {min: 0, max: 1} : {};
+    const highest = Math.max(...figure.curves.flatMap((curve) => [...curve.y, ...curve.high.filter((high) => high !== null)]));
+    const whole = figure.y.kind === "ratio" ? {min: 0, max: steps ? Math.min(1, Math.ceil(highest * 20) / 20) : 1} : {};
     return {
       xAxis: axis(figure.x, {min: Math.min(...ends), max: Math.max(...ends)}), yAxis: axis(figure.y, {nameGap: 48, ...whole}),
       tooltip: {...tooltip(), trigger: "axis", formatter: (points) => curveTip(figure, points)}, series: [...bands, ...lines],
