@@ -49,6 +49,13 @@ def drawn_sections(decision: Decision) -> tuple[Section, ...]:
     return tuple(section for section in found if section is not None)
 
 
+def deciding_figures(decisions: Sequence[Decision]) -> tuple[Figure, ...]:
+    """One figure for each workload whose price is known: what net hangs on where ranges move it, else what its options cost."""
+    known = [decision for decision in decisions if not (decision.case.missing_price or decision.case.volume_unknown)]
+    found = [(tornado_figure(d.books, d.case.workload) if weighed(d) else None) or cost_figure(d) for d in known]
+    return tuple(figure for figure in found if figure is not None)
+
+
 # ---- how long it takes ----
 
 

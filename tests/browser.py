@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -48,10 +49,10 @@ class Opened:
 
 def chromium() -> Iterator[Any]:
     """A running browser; skips where there is none, fails where one is demanded (``EDGEROI_NEEDS_BROWSER=1``, as ``.ci/run`` does)."""
+    demanded = os.environ.get("EDGEROI_NEEDS_BROWSER") == "1"
     if CHROMIUM is None:
-        missing = pytest.fail if os.environ.get("EDGEROI_NEEDS_BROWSER") == "1" else pytest.skip
-        missing("no Chromium here: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
+        (pytest.fail if demanded else pytest.skip)("no Chromium here: apt-get install chromium")
+    sync_api = importlib.import_module("playwright.sync_api") if demanded else pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running

@@ -19,12 +19,15 @@ from edgeroi.cli.options import (
     MappingOption,
     NotErrorOption,
     OutputOption,
+    PlotOption,
     ReportFormat,
     SamplingOption,
     SeenFromOption,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgeroi.draft import Asked
     from edgeroi.report import Report
     from edgeroi.spec import Scenario
@@ -82,8 +85,9 @@ def compare(
     jobs: JobsOption = None,
     form: FormatOption = ReportFormat.table,
     output: OutputOption = None,
+    plot: PlotOption = None,
 ) -> None:
-    """Cost, latency and value of every option -> the verdict table.
+    """Cost, latency and value of every option -> the verdict table, or a page (--format html --output page.html).
 
     edgeroi compare scenarios/chatbot.yaml --explain assistant
 
@@ -124,6 +128,16 @@ def compare(
             )
         verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
     write_report(report_for(verdicts, form), form, output)
+    if plot is not None:
+        _plot(verdicts, plot)
+
+
+def _plot(verdicts: Verdicts, path: Path) -> None:
+    """What each answer hangs on: the tornado where ranges were stated, else what the options cost."""
+    from edgeroi.cli.output import write_plot
+    from edgeroi.verdict_figures import deciding_figures
+
+    write_plot(deciding_figures(verdicts.decisions), path)
 
 
 def report_for(verdicts: Verdicts, form: str) -> Report:

@@ -45,6 +45,10 @@ OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write the result to FILE, whole or not at all.", rich_help_panel=OUTPUT_PANEL),
 ]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="Draw it too, as FILE.png or FILE.svg (edgeroi[plot]).", rich_help_panel=OUTPUT_PANEL),
+]
 
 LogsArgument = Annotated[
     list[str],

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
@@ -19,7 +19,7 @@ from edgeroi.errors import EdgeroiError, OutputFailed
 
 if TYPE_CHECKING:
     from edgeroi.renderers import ColourDepth, Page
-    from edgeroi.report import Report
+    from edgeroi.report import Figure, Report
 
 #: Set once the reader of stdout has gone: nothing more is written there, and the run ends with 141 unless it failed anyway.
 stdout_closed = Event()
@@ -45,6 +45,15 @@ def write_report(report: Report, form: str, output: Path | None = None) -> None:
     if form != "json":
         for note in report.notes:
             say(f"note: {note}")
+
+
+def write_plot(figures: Sequence[Figure], path: Path) -> None:
+    """Write figures as one picture to ``path``, whole or not at all."""
+    from edgeroi.renderers._picture import picture
+
+    if not figures:
+        raise EdgeroiError("there is nothing to draw: no distribution and no range", key="--plot", fix="leave --plot out")
+    write_file(path, picture(figures, path.suffix.lstrip(".").lower()))
 
 
 def write_text(text: str, output: Path | None = None) -> None:
