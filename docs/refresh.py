@@ -1,5 +1,7 @@
 """Brings README and docs up to date: ``python docs/refresh.py`` runs every console block again, writes what it printed, draws the pictures.
 
+The picture of a page is taken only where Chromium is installed; no test compares it, as every version of it draws a little differently.
+
 ``docs/formats.md`` is what ``edgeroi formats --format markdown`` prints, below its heading.
 
 Where a block leaves lines out (a line ``...``), each stretch it shows is found again by its first line and stays as long as it is.
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -95,6 +98,10 @@ def main() -> None:
     draw = module(ROOT / "docs" / "draw.py")
     for name, command in draw.PICTURES.items():
         (ROOT / "docs" / name).write_text(draw.picture(command))
+    if shutil.which("chromium"):
+        photograph = module(ROOT / "docs" / "photograph.py")
+        for name, command in photograph.PAGES.items():
+            (ROOT / "docs" / name).write_bytes(photograph.photograph(command))
 
 
 if __name__ == "__main__":

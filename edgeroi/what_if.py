@@ -174,7 +174,7 @@ class _Moved:
             return None
         turn = _reached(self.books.break_even["price_ratio"], 1.0)
         spread = [max(2.0, 1.5 * (turn or 0.0)) * (k / _STEPS) ** 1.5 for k in range(_STEPS + 1)]
-        return slider("price", f"price of {self.books.candidate.name}", "number", "times today's", spread, 1.0, turn)
+        return slider("price", f"price of {self.books.candidate.name}", "number", "× today's", spread, 1.0, turn)
 
     def _saving_slider(self) -> Slider | None:
         return self._savings
@@ -392,7 +392,10 @@ class _Moved:
             said.append(f"The verdict is decided by “{self.decision.decided_by}”, which no slider moves: they move the money.")
         said.append("Mix, tokens per request, failures and every other option stay as they are.")
         if self._savings:
-            said.append("A saving is moved by making every request of the candidate faster or slower by the same.")
+            said.append(
+                "A saving is moved by making every request of the candidate faster or slower by the same; "
+                "the break-even of the table takes the same off every request of the baseline."
+            )
         if self.worth is None:
             said.append("The judged latency of one side is not known, or its value has no single number, so neither can be moved.")
         if self._quality is None:

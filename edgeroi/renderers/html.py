@@ -25,13 +25,12 @@ from edgeroi.report import Axis, Column, Curve, Figure, Json, Report, Row, Secti
 def render(report: Report, page: Page) -> str:
     """The report as one HTML file; ``page`` does not matter."""
     style, script, library = asset("page.css"), asset("page.js"), asset("echarts.min.js")
-    heading = _heading(report)
     return Template(asset("page.html")).substitute(
         policy=policy([style], [library, script]),
-        title=escaped(f"edgeroi {report.command}: {heading}"),
+        title=escaped(f"edgeroi {report.command}: {_about(report)}"),
         version=escaped(__version__),
         command=escaped(report.command),
-        heading=escaped(heading),
+        heading=escaped(_heading(report)),
         facts=_facts(report.document),
         contents=_contents(report.sections),
         body="\n".join(_parts(report)),
@@ -96,13 +95,19 @@ def _numbers(values: Sequence[float]) -> list[Json]:
 
 
 def _heading(report: Report) -> str:
-    """What the page is about: the answers it gives, else the first thing with a title, else the logs it was made from."""
-    answers = [table.title.split(" · ")[0] for table in report.tables if table.name == ANSWERS]
+    """The question that is answered, where one is; else what the page is about."""
+    return "Is the edge worth it?" if _answers(report) else _about(report)
+
+
+def _about(report: Report) -> str:
+    """What the answers are about, else the first thing with a title, else the logs it was made from."""
     titled = [section.title.split(" · ")[0] for section in report.sections if section.title and not isinstance(section, Figure)]
     named = [str(file["path"]) for file in _files(report.document)]
-    if len(answers) > 1:
-        return f"{len(answers):,} scenarios"
-    return next(iter(answers or titled or [_few(named)]), "") or report.command
+    return _few(_answers(report)) or next(iter(titled), "") or _few(named) or report.command
+
+
+def _answers(report: Report) -> list[str]:
+    return [table.title.split(" · ")[0] for table in report.tables if table.name == ANSWERS]
 
 
 def _few(names: Sequence[str], most: int = 2) -> str:
