@@ -41,6 +41,8 @@ Kind = Literal["usd", "count", "number", "ms", "ratio"]
 
 #: Positions of a slider on either side of where it starts; fewer where each takes a queue.
 _STEPS, _FEW_STEPS = 80, 32
+#: A page holds so many worlds and no more: 50 kB for each part of net that is drawn.
+_MOST_WORLDS = 10_000
 #: A break-even further away than this many times the start is told, and not reached.
 _FURTHEST = 1_000.0
 
@@ -333,6 +335,8 @@ class _Moved:
             "premium_usd_month": likely.premium,
             "value_usd_month": likely.value if has_value(self.decision.case) else None,
             "net_usd_month": likely.net if self._weighed else None,
+            "net_low_usd_month": books.net_low,
+            "net_high_usd_month": books.net_high,
             "p_worth_it": books.p_worth_it if self._weighed else None,
         }
 
@@ -361,12 +365,17 @@ class _Moved:
 
     @property
     def _draws(self) -> Json:
-        """What net is made of in every world drawn, packed; ``null`` where net is one number."""
-        parts, n = self.books.drawn_parts, self.books.chance.draws
+        """What net is made of in the worlds drawn, packed; ``null`` where net is one number.
+
+        Of very many worlds one in so many is kept: they stand in an order of chance, so that any of them are a fair sample.
+        """
+        parts, drawn = self.books.drawn_parts, self.books.chance.draws
         if parts is None:
             return None
+        every = math.ceil(drawn / _MOST_WORLDS)
+        n = len(range(0, drawn, every))
         named = {"latency": parts.latency, "quality": parts.quality, "candidate": parts.cost, "baseline": parts.baseline_cost}
-        return {"n": n, **{name: packed(part) for name, part in named.items()}}
+        return {"n": n, "whole": every == 1, **{name: packed(part, every) for name, part in named.items()}}
 
     @property
     def _judging(self) -> Json:
@@ -423,8 +432,8 @@ def _unless_refused(of: Callable[[At], Json], at: At) -> Json:
         return None
 
 
-def packed(part: Floats | float) -> Json:
-    """One number, or many as base64 of little-endian 32-bit floats: a tenth of what they take as text."""
+def packed(part: Floats | float, every: int = 1) -> Json:
+    """One number, or one in ``every`` of many as base64 of little-endian 32-bit floats: a quarter of what they take as text."""
     if not np.ndim(part):
         return float(part)
-    return base64.b64encode(np.asarray(part, "<f4").tobytes()).decode("ascii")
+    return base64.b64encode(np.asarray(part, "<f4")[::every].tobytes()).decode("ascii")

@@ -7,17 +7,22 @@ import hashlib
 import json
 import math
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from judged import OPTIONS, TRAFFIC, decision, judged
+from judged import OPTIONS, TODAY, TRAFFIC, decision, judged
 from scipy import stats as scipy_stats
 
+from edgeroi.cli.output import write_report
 from edgeroi.distributions import BINS, SHARES, Ranked, cdf, histogram
+from edgeroi.draws import Chance
+from edgeroi.errors import EdgeroiError
 from edgeroi.histogram import LatencyHistogram
+from edgeroi.judging import judge_files
 from edgeroi.latency import Latency
 from edgeroi.renderers import Page, renderer
 from edgeroi.renderers.html import asset
@@ -124,6 +129,13 @@ def test_text_formats_leave_pictures_out() -> None:
     assert any(isinstance(section, WhatIf) for section in report.sections)
 
 
+def test_a_page_is_not_poured_into_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(EdgeroiError, match="for a browser") as refused:
+        write_report(Report("x", {}), "html")
+    assert refused.value.fix == "add --output page.html"
+
+
 # ---- distributions ------------------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +191,22 @@ def test_a_slider_has_its_start_and_its_break_even_among_its_positions() -> None
 
 def test_many_numbers_are_packed_and_one_is_one() -> None:
     assert packed(3) == 3.0
-    assert np.frombuffer(base64.b64decode(str(packed(np.array([0.5, -2.0])))), "<f4").tolist() == [0.5, -2.0]
+    many = np.array([0.5, -2.0, 8.0])
+    assert np.frombuffer(base64.b64decode(str(packed(many))), "<f4").tolist() == [0.5, -2.0, 8.0]
+    assert np.frombuffer(base64.b64decode(str(packed(many, 2))), "<f4").tolist() == [0.5, 8.0]
+
+
+def test_a_page_holds_no_more_worlds_than_it_needs() -> None:
+    """25,000 are drawn, one in three is kept: as many of them are worth it within the chance of a sample."""
+    found = judge_files([str(SCENARIOS / "inline-completion.yaml")], command="compare", today=TODAY, chance=Chance(draws=25_000))
+    (decided,) = found.decisions
+    what = next(section for section in drawn_sections(decided) if isinstance(section, WhatIf))
+    draws: Any = what.model["draws"]
+    assert (draws["n"], draws["whole"]) == (8334, False)
+    held = {name: np.frombuffer(base64.b64decode(draws[name]), "<f4") for name in ("latency", "candidate", "baseline")}
+    nets = held["latency"] - held["candidate"] + held["baseline"]
+    assert nets.size == 8334
+    assert float(np.mean(nets >= 0)) == pytest.approx(decided.books.p_worth_it, abs=4 * (0.25 / 8334) ** 0.5)
 
 
 def test_the_model_of_a_page_is_what_the_tool_works_out(tmp_path: Path) -> None:

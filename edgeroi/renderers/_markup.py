@@ -133,7 +133,8 @@ def _inner(cell: Cell) -> str:
 
 def _cell_class(kind: CellKind, cell: Cell) -> str:
     if kind == "text":
-        return ' class="words"' if isinstance(cell.value, str) and len(cell.value) > 24 else ""
+        size = len(cell.value) if isinstance(cell.value, str) else 0
+        return ' class="words"' if size > 24 else ' class="short"' if size < 12 else ""
     return _number_class(kind)
 
 

@@ -18,7 +18,7 @@ from string import Template
 from edgeroi import __version__
 from edgeroi.renderers import Page
 from edgeroi.renderers._markup import ANSWERS, escaped, section_markup
-from edgeroi.renderers.json import write
+from edgeroi.renderers.json import write_compactly
 from edgeroi.report import Axis, Column, Curve, Figure, Json, Report, Row, Section, Table, Text, WhatIf, count, text
 
 
@@ -64,7 +64,7 @@ def _source(inline: str) -> str:
 
 def as_data(value: Json) -> str:
     """JSON that may stand in a page: without ``<`` no text of it ends the element, or opens another."""
-    return write(value).strip().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return write_compactly(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 # ---- what the pictures draw ----

@@ -130,7 +130,8 @@
     const bands = figure.curves.flatMap((curve, place) => curve.low.length ? [band(curve, place, steps)] : []);
     const ends = figure.curves.flatMap((curve) => curve.x);
     const highest = Math.max(...figure.curves.flatMap((curve) => [...curve.y, ...curve.high.filter((high) => high !== null)]));
-    const whole = figure.y.kind === "ratio" ? {min: 0, max: steps ? Math.min(1, Math.ceil(highest * 20) / 20) : 1} : {};
+    const step = highest > 0.3 ? 10 : 20;
+    const whole = figure.y.kind === "ratio" ? {min: 0, max: steps ? Math.min(1, Math.ceil(highest * step) / step) : 1} : {};
     return {
       xAxis: axis(figure.x, {min: Math.min(...ends), max: Math.max(...ends)}), yAxis: axis(figure.y, {nameGap: 48, ...whole}),
       tooltip: {...tooltip(), trigger: "axis", formatter: (points) => curveTip(figure, points)}, series: [...bands, ...lines],
@@ -273,6 +274,7 @@
     const net = moreThan(worth, premium);
     const still = Object.keys(at).every((name) => at[name] === model.startAt[name]) && !everyMs;
     const drawn = model.drawn ? netsDrawn(model, here, scale) : null;
+    if (drawn && still && !model.draws.whole) Object.assign(drawn, {p: model.start.p_worth_it, ends: [model.start.net_low_usd_month, model.start.net_high_usd_month]});
     const p = drawn ? drawn.p : net >= -1e-9 * Math.max(Math.abs(worth), Math.abs(premium)) ? 1 : 0;
     return {carried: true, still, premium, value: declared ? worth : null, net, declared, slower: here.slower, p, drawn};
   }
@@ -374,7 +376,8 @@
         place.textContent = "";
         return;
       }
-      const sorted = found.drawn.nets.slice().sort(), low = quantile(sorted, 0.05), high = quantile(sorted, 0.95);
+      const sorted = found.drawn.nets.slice().sort();
+      const [low, high] = found.drawn.ends || [quantile(sorted, 0.05), quantile(sorted, 0.95)];
       place.textContent = `${usdSigned(low)}..${usdSigned(high)} (90 %)`;
       Object.assign(place.dataset, {low: String(low), high: String(high)});
     }
