@@ -216,7 +216,8 @@ def _result(model: Mapping[str, Json]) -> str:
     ]
     items = "".join(_output(name, label, Cell(cast("float | None", start[name]), kind)) for name, label, kind in numbers)
     p = cast("float | None", start["p_worth_it"])
-    chance = "" if p is None else _output("p_worth_it", "P(worth it)", Cell(p, "ratio"), probability_words(p))
+    at_most = " at most" if cast("Mapping[str, Json]", model["judging"])["best_case"] else ""
+    chance = "" if p is None else _output("p_worth_it", f"P(worth it){at_most}", Cell(p, "ratio"), probability_words(p))
     return (
         f'<div class="result {tone}"><p class="word" role="status"><output data-out="verdict">{_signed(word, tone)}</output></p>'
         f'<p class="why" data-out="reason">{escaped(str(start["reason"]))}</p><dl class="figures">{items}{chance}</dl></div>'
