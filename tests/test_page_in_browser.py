@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
         page.tab.close()
 
 
+@cache
 def drawn(*paths: Path, overrides: tuple[str, ...] = ()) -> Report:
     return verdict_report(judged(*paths, overrides=overrides), drawn=drawn_sections)
 
