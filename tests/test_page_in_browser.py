@@ -17,7 +17,7 @@ from judged import OPTIONS, TRAFFIC, decision, judged, scenario
 from edgeroi.estimate import Range
 from edgeroi.profile_report import profile_report
 from edgeroi.renderers import Page, renderer
-from edgeroi.renderers._plain import said
+from edgeroi.renderers._plain import number_said, said
 from edgeroi.report import Cell, Report, WhatIf
 from edgeroi.values import value_usd_month
 from edgeroi.values.linear_time import LinearTime
@@ -196,7 +196,8 @@ def test_anywhere_else_it_is_what_the_tool_says_of_these_numbers(show: Any) -> N
     """Twenty places of all four sliders at once, of a workload with a daily allowance, a mixture of users and a felt rule."""
     (found,) = judged(SCENARIOS / "chatbot-70b.yaml").decisions
     report = drawn(SCENARIOS / "chatbot-70b.yaml")
-    page, sliders = show(report), {each["name"]: each["positions"] for each in model_of(report)["sliders"]}
+    page, told = show(report), {each["name"]: each for each in model_of(report)["sliders"]}
+    sliders = {name: each["positions"] for name, each in told.items()}
     rng = np.random.default_rng(11)
     for _ in range(20):
         places = {name: int(rng.integers(len(positions))) for name, positions in sliders.items()}
@@ -204,6 +205,29 @@ def test_anywhere_else_it_is_what_the_tool_says_of_these_numbers(show: Any) -> N
             page.move(name, place)
         wanted = net_by_the_tool(found, {name: sliders[name][place] for name, place in places.items()})
         assert page.number('[data-out="net_usd_month"]') == pytest.approx(wanted, rel=1e-9, abs=1e-6), places
+        for name, place in places.items():
+            words = f"{number_said(sliders[name][place], told[name]['kind'])} {told[name]['unit']}"
+            assert page.text(f'[data-said="{name}"]') == words
+
+
+def test_quality_moves_by_what_a_point_of_it_is_worth(show: Any, tmp_path: Path) -> None:
+    """10 M requests at 0.01 USD a point: 0.9 against 0.95 takes 5,000 off 6,250 - 195; it turns at 0.95 - 6,055 / 100,000 = 0.88945."""
+    text = OPTIONS.replace("latency: 170 ms}", "latency: 170 ms, quality: 0.95}").replace(
+        "latency: 20 ms,", "latency: 20 ms, quality: 0.9,"
+    )
+    report = drawn(scenario(tmp_path, text + PLAIN + "    quality_value: 0.01 USD/request\n"))
+    page = show(report)
+    quality = next(each for each in model_of(report)["sliders"] if each["name"] == "quality")
+    assert page.number('[data-out="net_usd_month"]') == pytest.approx(6250 - 195 - 5000)
+    assert quality["positions"][quality["turn"]] == pytest.approx(0.88945)
+    page.move("quality", quality["turn"] - 1)
+    assert page.tab.get_attribute("[data-what-if]", "data-verdict") == "not_worth_it"
+    page.move("quality", quality["turn"] + 1)
+    assert page.tab.get_attribute("[data-what-if]", "data-verdict") == "worth_it"
+    place = len(quality["positions"]) - 1
+    page.move("quality", place)
+    gained = 100_000 * (quality["positions"][place] - 0.95)
+    assert page.number('[data-out="net_usd_month"]') == pytest.approx(6250 - 195 + gained)
 
 
 def test_the_chance_moves_as_the_tool_draws_it(show: Any) -> None:

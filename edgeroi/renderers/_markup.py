@@ -97,7 +97,7 @@ def _figure_item(column: Column, cell: Cell) -> str:
 def table_markup(table: Table) -> str:
     """A table that a screen reader can walk, in a frame that scrolls where the page is narrow."""
     shown = table.for_people()
-    head = "".join(f'<th scope="col"{_number_class(column.kind)}>{escaped(column.title)}</th>' for column in shown.columns)
+    head = "".join(_head(column) for column in shown.columns)
     rows = "".join(_row(shown.columns, row) for row in shown.rows)
     label = escaped(table.title or table.name)
     caption = f"<caption>{escaped(table.title)}</caption>" if table.title else ""
@@ -106,6 +106,10 @@ def table_markup(table: Table) -> str:
         f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table data-table="{escaped(table.name)}">{caption}'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{under}"
     )
+
+
+def _head(column: Column) -> str:
+    return f'<th scope="col"{_number_class(column.kind)}>{escaped(column.title)}</th>' if column.title else "<td></td>"
 
 
 def _row(columns: Sequence[Column], row: Row) -> str:

@@ -8,7 +8,12 @@
 
   const grouped = (value, decimals) => value.toLocaleString("en-US", {minimumFractionDigits: decimals, maximumFractionDigits: decimals, roundingMode: "halfEven"});
   const count = (value) => grouped(value, 0);
-  const number = (value) => value === 0 ? "0" : Math.abs(value) >= 1000 ? count(value) : String(Number(value.toPrecision(4)));
+  const exponent = (value, decimals) => value.toExponential(decimals).replace(/e([+-])(\d)$/, "e$10$2");
+  const number = (value) => {
+    if (value === 0) return "0";
+    if (Math.abs(value) < 1e-4) return exponent(value, 3).replace(/\.?0+e/, "e");
+    return Math.abs(value) >= 1000 ? count(value) : String(Number(value.toPrecision(4)));
+  };
   const ms = (value) => {
     const size = Math.abs(value);
     return grouped(value, size >= 999.95 ? 0 : size >= 9.995 ? 1 : size >= 0.9995 || !size ? 2 : 3);
@@ -17,7 +22,7 @@
     const size = Math.abs(value);
     if (size >= 99.995) return count(value);
     if (size >= 0.9995 || !size) return grouped(value, 2);
-    if (size < 1e-4) return value.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2");
+    if (size < 1e-4) return exponent(value, 2);
     const [whole, decimals] = value.toFixed(2 - Math.floor(Math.log10(size))).split(".");
     return `${whole}.${decimals.replace(/0+$/, "").padEnd(2, "0")}`;
   };
