@@ -465,7 +465,8 @@
 
   let before = null;
   addEventListener("beforeprint", () => {
-    before = {theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")]};
+    const short = (details) => details.querySelectorAll("tbody tr").length <= 12;  // a picture tells a long one on paper
+    before = {theme: root.dataset.theme, closed: [...document.querySelectorAll("details:not([open])")].filter(short)};
     root.dataset.theme = "light";
     before.closed.forEach((details) => { details.open = true; });
     drawAll();
