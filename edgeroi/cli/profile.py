@@ -68,9 +68,8 @@ def profile(
     edgeroi profile logs/ --update edge.profile
     """
     from edgeroi import __version__
-    from edgeroi.cli.output import write_report
-    from edgeroi.memory import seek_cycles_rarely
     from edgeroi.cli.output import write_plot, write_report
+    from edgeroi.memory import seek_cycles_rarely
     from edgeroi.profile_report import profile_report
     from edgeroi.request import LineCount
 
