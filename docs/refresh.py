@@ -1,6 +1,7 @@
 """Brings README and docs up to date: ``python docs/refresh.py`` runs every console block again, makes the pages, draws the pictures.
 
-What is generated, and from what, is said in ``docs/pages.py``.
+What is generated, and from what, is said in ``docs/pages.py``. The picture of a page is taken only where Chromium is installed; no test
+compares it, as every version of it draws a little differently.
 
 Where a block leaves lines out (a line ``...``), each stretch it shows is found again by its first line and stays as long as it is.
 Look at the difference before you commit it: it is what users will see.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -83,6 +85,10 @@ def main() -> None:
     module(ROOT / "docs" / "notebook.py").main()
     for name, command in draw.PICTURES.items():
         (ROOT / "docs" / name).write_text(draw.picture(command))
+    if shutil.which("chromium"):
+        photograph = module(ROOT / "docs" / "photograph.py")
+        for name, command in photograph.PAGES.items():
+            (ROOT / "docs" / name).write_bytes(photograph.photograph(command))
 
 
 if __name__ == "__main__":

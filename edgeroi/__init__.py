@@ -15,7 +15,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             elsewhere · matching                        what there is besides the two options: the book, regions, signs in a log
             mapping_lint                                what is odd in a mapping
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
-            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, Markdown, SARIF, ... · where chunks run
+            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, Markdown, SARIF, pages, ... · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
@@ -30,12 +30,14 @@ A line of this map imports only lines below it; the core knows no file, network,
             budget                                      budget, edge share, growth, and what a share does not show
             comment_report                              what a check says in a pull request
             loosening                                   where a project's policy allows more than it did
+            verdict_figures                             what a page shows of a workload: what moves, and its pictures
+            what_if                                     numbers that may be moved, and what becomes of the answer
             price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             route_report                                what route says
-            prospect_report                             the tornado, the S-curve, what is worth knowing
+            prospect_report · distributions             the tornado, the S-curve, what is worth knowing · latencies as figures
             evidence_report · since_report              the figures behind the questions · what changed, in words
             gateways                                    a policy as the configuration of a gateway
-            report                                      sections, tables of typed cells, notes, the JSON document
+            report                                      sections, tables of typed cells, figures, notes, the JSON document
             difference                                  what changed between two checks
             annotation                                  findings as other programs show them beside a file
             gate                                        rules beside their limits, waivers

@@ -73,6 +73,24 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """What net is made of, USD a month: the worth of latency and of quality, less what the candidate costs, and the baseline again.
+
+    One number each, or one for each world (n,).
+    """
+
+    latency: Floats | float
+    quality: Floats | float
+    cost: Floats | float
+    baseline_cost: Floats | float
+
+    @property
+    def net(self) -> Floats:
+        """All of it together."""
+        return more_than(self.latency + self.quality, more_than(self.cost, self.baseline_cost))
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One driver: net with it at its low and at its high end, all others likely."""
 
@@ -224,10 +242,7 @@ class Books:
     @property
     def slower(self) -> bool:
         """Whether the candidate's judged latency is worse at the median or at p99, or it fails more often."""
-        if self.before is None or self.after is None or self.saved is None:
-            return False
-        late = self.saved.p50 < 0 or (self.saved.p99_estimable and self.saved.p99 < 0)
-        return late or self.after.failure_ratio > self.before.failure_ratio
+        return self.before is not None and self.after is not None and slower_than(self.after, self.before)
 
     # ---- many worlds ----
 
@@ -342,17 +357,28 @@ class Books:
 
     def _nets(self, worlds: Worlds, gained: Floats | float) -> Floats:
         """Net in these worlds (n,), or one number (), of what a request gains in each."""
+        return self._parts(worlds, gained).net
+
+    def _parts(self, worlds: Worlds, gained: Floats | float) -> Parts:
         traffic = self.stakes.traffic
         requests = worlds.get(traffic.requests.name, traffic.requests.likely)
         worth: Floats | float = 0.0
         if self._model is not None and self.likely.value is not None:
             worth = requests * self._model.rate_usd(cast("World", worlds)) * gained
         quality, before, after = self.stakes.quality_usd, self.baseline.quality, self.candidate.quality
+        better: Floats | float = 0.0
         if quality is not None and before is not None and after is not None:
             usd, was, now = (number.in_worlds(worlds) for number in (quality, before, after))
-            worth = worth + requests * usd * (now - was)
-        premium = more_than(self.candidate.usd_month(traffic, worlds), self.baseline.usd_month(traffic, worlds))
-        return more_than(worth, premium)
+            better = requests * usd * (now - was)
+        return Parts(worth, better, self.candidate.usd_month(traffic, worlds), self.baseline.usd_month(traffic, worlds))
+
+    @property
+    def drawn_parts(self) -> Parts | None:
+        """What net is made of in every world drawn, the error of a sample within the worth of latency; ``None`` where net is one number."""
+        if self.prospect is None:
+            return None
+        parts, sampling = self._parts(self.worlds, self._gained), self.prospect.sampling
+        return parts if sampling is None else replace(parts, latency=parts.latency + sampling)
 
     def nets_along(self, driver: Range, values: Floats) -> Floats:
         """Net (n,) with one driver at each of these values (n,), all others likely."""
@@ -603,6 +629,12 @@ def _proportional(model: ValueModel | None) -> tuple[str, Range] | None:
     if isinstance(model, Elasticity):
         return "margin_usd_per_request", model.margin
     return None
+
+
+def slower_than(after: Latency, before: Latency) -> bool:
+    """Whether a latency is worse at the median or, where both samples tell it, at p99, or it fails more often."""
+    late = [after.quantile(p) > before.quantile(p) for p in (0.5, 0.99) if p == 0.5 or (before.estimable(p) and after.estimable(p))]
+    return any(late) or after.failure_ratio > before.failure_ratio
 
 
 def more_than(amount: Floats | float, other: Floats | float) -> Floats:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgeroi.aggregate import Aggregate, Stated
+from edgeroi.distributions import Ranked, cdf, histogram
 from edgeroi.felt import Felt
 from edgeroi.histogram import LatencyHistogram
-from edgeroi.latency import Measure, over_days
+from edgeroi.latency import Latency, Measure, over_days
 from edgeroi.report import (
     Cell,
     Column,
+    Figure,
     Json,
     Report,
     Row,
+    Section,
     Table,
     Text,
     count,
@@ -159,15 +162,17 @@ def _outline(profile: Profile) -> Profile:
 # -- the document
 
 
-def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0) -> Report:
-    """The report of a profile, ``saving_ms`` being the saving whose effect is asked for.
+def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0, drawn: bool = False) -> Report:
+    """The report of a profile, ``saving_ms`` being the saving whose effect is asked for; with ``drawn`` its distributions are figures too.
 
     Where nothing was profiled there is no table: the account of the lines is all there is to say.
     """
     outline = _outline(profile)
     lines = _lines(profile, outline, saving_ms)
     stated = tuple((one, saving_of_stated(one, saving_ms)) for one in profile.aggregates)
-    sections = (_headline(outline), _table(profile.by, lines, stated)) if profile.lines.profiled else ()
+    sections: tuple[Section, ...] = (_headline(outline), _table(profile.by, lines, stated)) if profile.lines.profiled else ()
+    if drawn:
+        sections = (*sections, *_figures(lines))
     notes = (*profile.notes, *_own_notes(outline, lines))
     document = {
         **envelope("profile", version, files=[file_document(file) for file in profile.files], notes=notes),
@@ -176,6 +181,29 @@ def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0) -
         "saving_ms": saving_ms,
     }
     return Report("profile", document, (*sections, account(profile)), notes)
+
+
+#: So many distributions can be told apart in one figure.
+_MOST_CURVES = 5
+
+
+def _figures(lines: Sequence[_Line]) -> Iterator[Figure]:
+    """The distributions of the groups with the most successes: end to end, and to the first token where that is told."""
+    measures: tuple[tuple[Measure, str], ...] = (("latency", "latency, end to end"), ("ttft", "time to first token"))
+    for measure, what in measures:
+        told = [line for line in lines if getattr(line.group.tally, measure).n]
+        told.sort(key=lambda line: -getattr(line.group.tally, measure).n)
+        shown = [_ranked(line, measure) for line in told[:_MOST_CURVES]]
+        of = f", the {_MOST_CURVES} groups with the most of {len(told):,}" if len(told) > _MOST_CURVES else ""
+        for figure in (cdf(shown, f"{what}: share of requests done by then{of}"), histogram(shown, f"{what}: how many took how long{of}")):
+            if figure is not None:
+                yield figure
+
+
+def _ranked(line: _Line, measure: Measure) -> Ranked:
+    intervals: Intervals = getattr(line, measure)
+    name = " ".join(value for value in line.group.key.values() if value) or "all"
+    return Ranked(name, Latency.of(getattr(line.group.tally, measure), 0.0), intervals.deciding)
 
 
 def _whole_document(profile: Profile, outline: Profile) -> Mapping[str, Json]:

@@ -1,4 +1,4 @@
-"""What a command has to say, as values: sections, tables of typed cells, notes, and the JSON document.
+"""What a command has to say, as values: sections, tables of typed cells, figures, notes, and the JSON document.
 
 A cell holds a value and its kind, never formatted text: a renderer decides how a duration or an amount of money is written.
 ``None`` is unknown and is shown as such (``-``, ``null``, an empty CSV field), never as 0.
@@ -175,7 +175,73 @@ class Tree:
     title: str = ""
 
 
-Section = Table | Text | Tree
+#: ``curves`` are lines, ``steps`` hold each y until the next x; ``stacks`` are bars made of parts, ``ranges`` go from a start to an end.
+FigureKind = Literal["curves", "steps", "stacks", "ranges"]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What an axis measures: how its numbers are written, and whether it is logarithmic."""
+
+    title: str
+    kind: CellKind = "number"
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points ``x``, ``y`` of one length, with the ends of their intervals: of y, or of x where ``across``; NaN where one is not known."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    across: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar on the line ``label``, from ``start`` to ``end``; of a stack ``part`` names the piece."""
+
+    label: str
+    start: float
+    end: float
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A line across the figure at one place of its x axis."""
+
+    at: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, drawn where pictures can be: ``table`` tells the same to those who read it, and stands behind it."""
+
+    kind: FigureKind
+    title: str
+    x: Axis
+    y: Axis
+    table: Table
+    curves: tuple[Curve, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    name: str = "figure"
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Numbers that a reader may move, with all it takes to say what becomes of the answer: ``model`` is values only."""
+
+    title: str
+    model: Mapping[str, Json]
+
+
+Section = Table | Text | Tree | Figure | WhatIf
 
 
 class Deferred(Mapping[str, Json]):
@@ -214,6 +280,16 @@ class Report:
     def tables(self) -> tuple[Table, ...]:
         """The sections that are tables."""
         return tuple(section for section in self.sections if isinstance(section, Table))
+
+    @property
+    def in_words(self) -> tuple[Table | Text | Tree, ...]:
+        """The sections that text can hold: figures and what can be moved are left to pages."""
+        return tuple(section for section in self.sections if isinstance(section, Table | Text | Tree))
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The sections that are pictures."""
+        return tuple(section for section in self.sections if isinstance(section, Figure))
 
 
 def envelope(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -143,20 +143,24 @@ class Verdicts(Shown):
         return pd.DataFrame(rows).convert_dtypes()
 
 
-def verdict_report(verdicts: Verdicts) -> Report:
-    """The report of ``compare`` or ``check``."""
+#: What a page shows of a workload besides: what can be moved, and pictures.
+Drawn = Callable[[Decision], Sequence[Section]]
+
+
+def verdict_report(verdicts: Verdicts, *, drawn: Drawn | None = None) -> Report:
+    """The report of ``compare`` or ``check``; with ``drawn``, for a page: every workload is explained, and the gate is told first."""
     sections: list[Section] = []
+    if drawn:
+        sections += [_gate_line(verdicts)] if verdicts.gate else []
+        sections += [section for scenario in verdicts.scenarios for section in _answers(scenario, verdicts.prices_as_of)]
+        sections += [section for scenario in verdicts.scenarios for section in _at_length(scenario, drawn)]
+        sections += _besides(verdicts)
+        return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
     for scenario in verdicts.scenarios:
-        sections += [_verdict_table(scenario, verdicts.prices_as_of), Text(tuple(sentence(d) for d in scenario.decisions))]
-        if warnings := _warnings(scenario):
-            sections.append(Text(warnings, tone="doubt"))
+        sections += _answers(scenario, verdicts.prices_as_of)
         sections += explained_sections(scenario, verdicts.explain)
-        if scenario.findings:
-            sections.append(findings_table(scenario.findings, f"{scenario.name}: rules"))
-    if verdicts.findings:
-        sections.append(findings_table(verdicts.findings, "beside the scenarios"))
-    if verdicts.since:
-        sections.append(Text(since_lines(verdicts.since), title="against the base"))
+        sections += _findings(scenario)
+    sections += _besides(verdicts)
     if verdicts.gate:
         sections.append(_gate_line(verdicts))
     return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
@@ -169,8 +173,38 @@ def explained_sections(scenario: JudgedScenario, names: Sequence[str]) -> tuple[
         *(_explanation(d) for d in explained),
         *(table for d in explained if _known(d) for table in _uncertainty(d) if table),
         *(table(d) for d in explained for table in (cost_table, unit_cost_table)),
-        *(_setting_table(d.case.workload, d.best_setting) for d in explained if d.best_setting),
+        *(table for d in explained for table in _settings(d)),
     )
+
+
+def _answers(scenario: JudgedScenario, prices_as_of: date | None) -> Iterator[Section]:
+    yield _verdict_table(scenario, prices_as_of)
+    yield Text(tuple(sentence(d) for d in scenario.decisions))
+    if warnings := _warnings(scenario):
+        yield Text(warnings, tone="doubt")
+
+
+def _at_length(scenario: JudgedScenario, drawn: Drawn) -> Iterator[Section]:
+    """Workload by workload: what a page draws, the decision path, and every cost line."""
+    for decision in scenario.decisions:
+        yield from (*drawn(decision), _explanation(decision), cost_table(decision), unit_cost_table(decision), *_settings(decision))
+    yield from _findings(scenario)
+
+
+def _findings(scenario: JudgedScenario) -> tuple[Table, ...]:
+    return (findings_table(scenario.findings, f"{scenario.name}: rules"),) if scenario.findings else ()
+
+
+def _besides(verdicts: Verdicts) -> Iterator[Section]:
+    """What is about no scenario, and what changed since a former check."""
+    if verdicts.findings:
+        yield findings_table(verdicts.findings, "beside the scenarios")
+    if verdicts.since:
+        yield Text(since_lines(verdicts.since), title="against the base")
+
+
+def _settings(decision: Decision) -> tuple[Table, ...]:
+    return (_setting_table(decision.case.workload, decision.best_setting),) if decision.best_setting else ()
 
 
 def _warnings(scenario: JudgedScenario) -> tuple[str, ...]:
@@ -181,7 +215,7 @@ def _warnings(scenario: JudgedScenario) -> tuple[str, ...]:
 def _uncertainty(decision: Decision) -> tuple[Table | None, ...]:
     """The tornado and the S-curve, where a net is what decides."""
     case, books = decision.case, decision.books
-    return (tornado(books, case.workload), s_curve(books, case.workload, case.limits)) if _weighed(decision) else ()
+    return (tornado(books, case.workload), s_curve(books, case.workload, case.limits)) if weighed(decision) else ()
 
 
 def _notes(verdicts: Verdicts) -> tuple[str, ...]:
@@ -222,14 +256,14 @@ def verdict_row(decision: Decision) -> Row:
         mark(_verdict_words(decision), WORDS[decision.verdict][1]),
         usd_signed(likely.premium if likely else None),
         usd(likely.value if likely else None) if valued or decision.verdict in _REQUIREMENTS else _undeclared(case),
-        usd_signed(likely.net, *_net_ends(books)) if likely and _weighed(decision) else usd_signed(None),
-        ratio(books.p_worth_it if likely and _weighed(decision) and not books.candidate.best_case else None),
+        usd_signed(likely.net, *_net_ends(books)) if likely and weighed(decision) else usd_signed(None),
+        ratio(books.p_worth_it if likely and weighed(decision) and not books.candidate.best_case else None),
         text(flips_if(decision)),
     )
     return Row(cells, _detail(decision))
 
 
-def _weighed(decision: Decision) -> bool:
+def weighed(decision: Decision) -> bool:
     """Whether a net is known: value against premium. Not where a requirement decides alone, nor where the value is unknown."""
     if has_value(decision.case):
         return decision.books.likely.value is not None
@@ -298,7 +332,7 @@ def _with_places(option: Option) -> str:
 def _sureness(decision: Decision, said: str) -> str:
     """P(worth it) where net was drawn and nobody said it yet, and, where that leaves it open, what it is worth to know more."""
     case, books = decision.case, decision.books
-    if not _known(decision) or not _weighed(decision) or books.p_worth_it is None or decision.verdict in _REQUIREMENTS:
+    if not _known(decision) or not weighed(decision) or books.p_worth_it is None or decision.verdict in _REQUIREMENTS:
         return ""
     head = "" if _P in said or _P in _verdict_words(decision) else sure_words(books)
     if head and not (books.candidate.answered_for or books.candidate.best_case):

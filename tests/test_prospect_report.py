@@ -21,7 +21,7 @@ from edgeroi.errors import EdgeroiError
 from edgeroi.prospect_report import GUESS, rests_on, s_curve, tornado
 from edgeroi.renderers import Page, renderer
 from edgeroi.renderers._plain import said
-from edgeroi.report import span
+from edgeroi.report import Report, span
 from edgeroi.verdict_report import verdict_report
 
 SCENARIO = Path(__file__).parents[1] / "scenarios" / "inline-completion.yaml"
@@ -248,3 +248,21 @@ def test_a_latency_that_is_only_stated_gives_a_chance_on_that_condition(tmp_path
     options = OPTIONS.replace(", assume: {why: so it is said, by: dana}", "")
     file = scenario(tmp_path, options + SERVED + "    value: {waiting: 15 (5..40) USD/h, why: w, by: b}\n")
     assert "P(worth it) > 99 % if its latency is as stated" in run("compare", file).stdout
+
+
+def test_the_bars_are_as_wide_as_the_page_has_room_for(tmp_path: Path) -> None:
+    """32 in a pipe; a page with 20 columns more than the table takes draws 52, a narrow one no fewer than 16, or leaves the column out."""
+    table = tornado(decision(tmp_path, OPTIONS + SERVED + OPEN).books, "w")
+    assert table is not None
+
+    def drawn(width: int | None) -> tuple[int, int]:
+        lines = renderer("table").render(Report("x", {}, (replace(table, caption=()),)), Page(width=width)).splitlines()
+        return max((len(found) for line in lines for found in re.findall("[·█│]{3,}", line)), default=0), len(lines[2])
+
+    bar, natural = drawn(None)
+    assert bar == 32
+    assert drawn(natural + 20) == (52, natural + 20)
+    assert drawn(natural + 500)[0] == 80
+    widths = {drawn(width)[0] for width in range(60, natural + 60)}
+    assert {0, 32, 80} <= widths <= {0, *range(16, 81)}
+    assert all(drawn(width)[1] <= width for width in range(natural - 30, natural + 60))

@@ -180,7 +180,8 @@ def test_numbers(value: float, words: str) -> None:
 def test_unknown_is_never_0(name: str) -> None:
     columns = (Column("a", "A", "ms"), Column("b", "B", "usd"), Column("c", "C", "count"), Column("d", "D", "ratio"))
     report = Report("x", {"a": None}, (Table(columns, (Row((ms(None), usd(None), count(None), ratio(None))),)),))
-    assert "0" not in renderer(name).render(report, Page())
+    written = renderer(name).render(report, Page())
+    assert "0" not in (re.findall("<tbody>.*?</tbody>", written)[0] if name == "html" else written)
 
 
 def test_a_value_its_sample_does_not_support_is_marked() -> None:

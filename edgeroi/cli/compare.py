@@ -19,14 +19,19 @@ from edgeroi.cli.options import (
     MappingOption,
     NotErrorOption,
     OutputOption,
+    PlotOption,
     ReportFormat,
     SamplingOption,
     SeenFromOption,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgeroi.draft import Asked
+    from edgeroi.report import Report
     from edgeroi.spec import Scenario
+    from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile
 
 _LOG_PANEL = "A log instead of a scenario"
@@ -80,8 +85,9 @@ def compare(
     jobs: JobsOption = None,
     form: FormatOption = ReportFormat.table,
     output: OutputOption = None,
+    plot: PlotOption = None,
 ) -> None:
-    """Cost, latency and value of every option -> the verdict table.
+    """Cost, latency and value of every option -> the verdict table, or a page (--format html --output page.html).
 
     edgeroi compare scenarios/chatbot.yaml --explain assistant
 
@@ -93,7 +99,6 @@ def compare(
     from edgeroi.draws import chance_of
     from edgeroi.judging import judge, loaded
     from edgeroi.memory import keep_freed
-    from edgeroi.verdict_report import verdict_report
 
     keep_freed()
     explained, chance = tuple(explain or ()), chance_of(seed, draws)
@@ -122,7 +127,28 @@ def compare(
                 (scenario,), command="compare", today=today(), at=day, explain=explained, read=lambda log, by, cuts: profile, chance=chance
             )
         verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
-    write_report(verdict_report(verdicts), form, output)
+    write_report(report_for(verdicts, form), form, output)
+    if plot is not None:
+        _plot(verdicts, plot)
+
+
+def _plot(verdicts: Verdicts, path: Path) -> None:
+    """What each answer hangs on: the tornado where ranges were stated, else what the options cost."""
+    from edgeroi.cli.output import write_plot
+    from edgeroi.verdict_figures import deciding_figures
+
+    write_plot(deciding_figures(verdicts.decisions), path)
+
+
+def report_for(verdicts: Verdicts, form: str) -> Report:
+    """The report in a format: pages have pictures and what may be moved, and explain every workload."""
+    from edgeroi.verdict_report import verdict_report
+
+    if form != ReportFormat.html:
+        return verdict_report(verdicts)
+    from edgeroi.verdict_figures import drawn_sections
+
+    return verdict_report(verdicts, drawn=drawn_sections)
 
 
 def _left_out(profile: Profile, edge: str) -> tuple[str, ...]:

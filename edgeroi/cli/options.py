@@ -19,6 +19,7 @@ class ReportFormat(StrEnum):
     json = "json"
     csv = "csv"
     markdown = "markdown"
+    html = "html"
 
 
 class Vantage(StrEnum):
@@ -43,6 +44,10 @@ FormatOption = Annotated[ReportFormat, typer.Option("--format", help="How to wri
 OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write the result to FILE, whole or not at all.", rich_help_panel=OUTPUT_PANEL),
+]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="Draw it too, as FILE.png or FILE.svg (edgeroi[plot]).", rich_help_panel=OUTPUT_PANEL),
 ]
 
 LogsArgument = Annotated[

@@ -9,17 +9,17 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TextIO
 
-from edgeroi.errors import OutputFailed
+from edgeroi.errors import EdgeroiError, OutputFailed
 
 if TYPE_CHECKING:
     from edgeroi.renderers import ColourDepth, Page
-    from edgeroi.report import Report
+    from edgeroi.report import Figure, Report
 
 #: Set once the reader of stdout has gone: nothing more is written there, and the run ends with 141 unless it failed anyway.
 stdout_closed = Event()
@@ -38,11 +38,22 @@ def write_report(report: Report, form: str, output: Path | None = None) -> None:
     """Write the report in the named format to ``output`` or stdout, and its notes to stderr beside anything but JSON."""
     from edgeroi.renderers import Page, renderer
 
+    if form == "html" and output is None and sys.stdout.isatty():
+        raise EdgeroiError("a page is for a browser, not for a terminal", key="--format", fix="add --output page.html")
     page = Page() if output else page_of(sys.stdout, os.environ)
     write_text(renderer(form).render(report, page), output)
     if form != "json":
         for note in report.notes:
             say(f"note: {note}")
+
+
+def write_plot(figures: Sequence[Figure], path: Path) -> None:
+    """Write figures as one picture to ``path``, whole or not at all."""
+    from edgeroi.renderers._picture import picture
+
+    if not figures:
+        raise EdgeroiError("there is nothing to draw: no distribution and no range", key="--plot", fix="leave --plot out")
+    write_file(path, picture(figures, path.suffix.lstrip(".").lower()))
 
 
 def write_text(text: str, output: Path | None = None) -> None:

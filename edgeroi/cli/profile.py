@@ -57,6 +57,7 @@ def profile(
     ] = None,
     form: options.FormatOption = options.ReportFormat.table,
     output: options.OutputOption = None,
+    plot: options.PlotOption = None,
 ) -> None:
     """Request logs -> latency percentiles, tokens, errors, and what a saving would change.
 
@@ -67,7 +68,7 @@ def profile(
     edgeroi profile logs/ --update edge.profile
     """
     from edgeroi import __version__
-    from edgeroi.cli.output import write_report
+    from edgeroi.cli.output import write_plot, write_report
     from edgeroi.memory import seek_cycles_rarely
     from edgeroi.profile_report import profile_report
     from edgeroi.request import LineCount
@@ -95,7 +96,11 @@ def profile(
     )
     found, interruption = said.read_partly(keep=target is not None, grow=update if update and update.exists() else None)
     unsaved = _unsaved(found, target, interruption)
-    write_report(profile_report(found, version=__version__, saving_ms=saving_ms), form, output)
+    drawn = plot is not None or form == options.ReportFormat.html
+    report = profile_report(found, version=__version__, saving_ms=saving_ms, drawn=drawn)
+    write_report(report, form, output)
+    if plot is not None:
+        write_plot([figure for figure in report.figures if figure.name == "cdf"][:1], plot)
     if unsaved is not None:
         raise unsaved
     _refuse_unfit(found, max_rejected)

@@ -65,6 +65,11 @@ def _value(value: CellValue, kind: CellKind) -> str:
     return _WRITERS[kind](value)
 
 
+def number_said(value: float | Decimal, kind: CellKind) -> str:
+    """A number in words, as a cell of that kind has it."""
+    return _value(value, kind)
+
+
 def count_words(value: float | Decimal) -> str:
     """``2,845``."""
     return f"{value:,.0f}"
@@ -133,14 +138,14 @@ def drawn(counts: Sequence[int], *, unicode: bool = True) -> str:
     return "".join(steps[-(-count * (len(steps) - 1) // tallest) if tallest else 0] for count in counts)
 
 
-_SPAN_WIDTH = 32
+SPAN_WIDTH = 32
 
 
-def spanned(shares: Sequence[float], *, unicode: bool = True) -> str:
+def spanned(shares: Sequence[float], width: int = SPAN_WIDTH, *, unicode: bool = True) -> str:
     """A bar from the first to the second share of the width, a mark at the third; a bar of any length shows at least one block."""
     track, block, mark = "·█│" if unicode else ".#|"
-    start, end = (min(_SPAN_WIDTH - 1, int(share * _SPAN_WIDTH)) for share in shares[:2])
-    drawn_bar = [block if start <= place <= end and shares[1] > 0 else track for place in range(_SPAN_WIDTH)]
+    start, end = (min(width - 1, int(share * width)) for share in shares[:2])
+    drawn_bar = [block if start <= place <= end and shares[1] > 0 else track for place in range(width)]
     if len(shares) > 2:
-        drawn_bar[min(_SPAN_WIDTH - 1, int(shares[2] * _SPAN_WIDTH))] = mark
+        drawn_bar[min(width - 1, int(shares[2] * width))] = mark
     return "".join(drawn_bar)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edgeroi.renderers import Page
 from edgeroi.renderers._plain import safe_text, said, said_interval
-from edgeroi.report import Cell, Column, Node, Report, Section, Table, Text, Tree
+from edgeroi.report import Cell, Column, Node, Report, Table, Text, Tree
 
 #: Characters that Markdown acts on anywhere in a line, each with what is written instead.
 _INSTEAD = {char: f"\\{char}" for char in "\\`*_[]|~{}"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "$": "&#36;"}
@@ -20,7 +20,7 @@ _LEADING = re.compile(r"^( *)(\d*)([-+=#.)])")
 
 def render(report: Report, page: Page) -> str:
     """The report's sections, a blank line between them; ``page`` does not matter."""
-    return "\n".join("".join(f"{line}\n" for line in _lines(section)) for section in report.sections)
+    return "\n".join("".join(f"{line}\n" for line in _lines(section)) for section in report.in_words)
 
 
 def escaped(raw: str) -> str:
@@ -32,7 +32,7 @@ def _sentence(raw: str) -> str:
     return _LEADING.sub(r"\1\2\\\3", escaped(raw.strip())) + "  "
 
 
-def _lines(section: Section) -> Iterator[str]:
+def _lines(section: Table | Text | Tree) -> Iterator[str]:
     if not isinstance(section, Tree) and section.folded:
         yield from (f"<details><summary>{escaped(section.title)}</summary>", "")
         yield from _body(section)
@@ -43,7 +43,7 @@ def _lines(section: Section) -> Iterator[str]:
     yield from _body(section)
 
 
-def _body(section: Section) -> Iterator[str]:
+def _body(section: Table | Text | Tree) -> Iterator[str]:
     match section:
         case Table():
             yield from _table_lines(section)

@@ -7,16 +7,17 @@ and otherwise lets lines be longer than the page. Data is only ever a rich ``Tex
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 from itertools import zip_longest
-from typing import Literal
+from typing import Literal, cast
 
 from rich.console import Console
 from rich.text import Text as Words
 
 from edgeroi.renderers import Page
-from edgeroi.renderers._plain import safe_text, said, said_interval
-from edgeroi.report import Cell, Column, Node, Report, Row, Section, Table, Text, Tone, Tree
+from edgeroi.renderers._plain import SPAN_WIDTH, safe_text, said, said_interval, spanned
+from edgeroi.report import Cell, Column, Node, Report, Row, Table, Text, Tone, Tree
 
 #: Wide and high enough that rich wraps, cuts and clips nothing; it pads nothing to it.
 _ENDLESS = 100_000
@@ -29,15 +30,15 @@ _STYLES: Mapping[Tone, str] = {"plain": "", "good": "green", "bad": "bold red", 
 
 def render(report: Report, page: Page) -> str:
     """The report's sections one below the other, a blank line between them."""
-    return "\n".join(_written(section, page) for section in report.sections)
+    return "\n".join(_written(section, page) for section in report.in_words)
 
 
-def _written(section: Section, page: Page) -> str:
+def _written(section: Table | Text | Tree, page: Page) -> str:
     lines = [_words(section.title, "bold")] if section.title else []
     return _printed([*lines, *_lines(section, page)], page)
 
 
-def _lines(section: Section, page: Page) -> Iterator[Words]:
+def _lines(section: Table | Text | Tree, page: Page) -> Iterator[Words]:
     match section:
         case Table():
             yield from _table_lines(section, page)
@@ -73,11 +74,31 @@ def _words(raw: str, style: str = "") -> Words:
 
 
 def _table_lines(table: Table, page: Page) -> Iterator[Words]:
-    shown, left_out = _fitting(table.for_people(), page)
+    shown, left_out = _fitting(_to_width(table.for_people(), page), page)
     yield from _grid_lines(shown, page)
     if left_out:
         yield _words(f"left out for width: {', '.join(left_out)} (a wider terminal or --format json has them)", "dim")
     yield from (_words(line, "dim") for line in table.caption)
+
+
+#: A bar may be drawn from so narrow, before its column is left out, to so wide.
+_NARROWEST_BAR, _WIDEST_BAR = 16, 80
+
+
+def _to_width(table: Table, page: Page) -> Table:
+    """The table with its bars drawn as wide as the page has room for, after the words; narrower where they would be left out."""
+    bars = [place for place, column in enumerate(table.columns) if column.kind == "span"]
+    if page.width is None or not bars:
+        return table
+    spare = page.width - sum(_widths(table, page)) - _GAP * (len(table.columns) - 1)
+    lacking = min(0, page.width - _least_width(table, page))
+    width = max(_NARROWEST_BAR, min(_WIDEST_BAR, SPAN_WIDTH + (spare if spare > 0 else lacking) // len(bars)))
+    return replace(table, rows=tuple(replace(row, cells=tuple(_bar(cell, width, page) for cell in row.cells)) for row in table.rows))
+
+
+def _bar(cell: Cell, width: int, page: Page) -> Cell:
+    is_bar = cell.kind == "span" and isinstance(cell.value, tuple)
+    return replace(cell, value=spanned(cast("tuple[float, ...]", cell.value), width, unicode=page.unicode)) if is_bar else cell
 
 
 def _fitting(table: Table, page: Page) -> tuple[Table, tuple[str, ...]]:
