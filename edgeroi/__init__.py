@@ -7,6 +7,7 @@ A line of this map imports only lines below it; the core knows no file, network,
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
             draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
+            experimenting                               logs -> arms -> a judged experiment
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
@@ -19,12 +20,14 @@ A line of this map imports only lines below it; the core knows no file, network,
             yamltree · clock · loopback · memory        YAML that knows its lines · the day · a server that keeps time · what is freed
             executor                                    policies run for real, over calls of any kind
     CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+            ab_report                                   what ab says
             prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it
+            experiment                                  an experiment judged: guards, effects, decision
             attribution · remedies · symptoms           model or place · cheaper fixes · signs of trouble in a log
             regions                                     the users' regions one by one
             utilisation                                 servers in the books: how busy, inverted or not, what idles
@@ -42,6 +45,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             values/                                     what latency is worth
             felt                                        what a person notices
             policy                                      split, route, fallback, hedge, cascade as algebra on distributions
+            guards                                      whether arms were filled as meant, with like requests, at once
+            arms                                        an arm's requests or counts, and its sample of every number
             latency                                     distributions of ms and their algebra
             billing                                     an invoice's sum in many worlds at once
             cost                                        every dollar with its kind, quantity, rate and source
@@ -52,7 +57,9 @@ A line of this map imports only lines below it; the core knows no file, network,
             trust · pairs                               whether a run was sent on time · differences pair by pair
             cuts                                        requests told apart by what a rule asks
             request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
+            effects                                     what one arm does against another: quantiles, shares, means
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
+            anytime                                     intervals that hold at every look
             draws · investment                          drivers drawn by name, what draws say of a decision · return, payback
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
@@ -60,7 +67,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             errors                                      what can go wrong, and how it ends
             compiled                                    the part in C, where it was built; numpy does the same
 
-The Python API is the functions ``profile``, ``compare`` and ``check``; what they return is immutable and has ``to_frame()``.
+The Python API is the functions ``profile``, ``compare``, ``check`` and ``ab``; what they return is immutable and has ``to_frame()``.
 """
 
 from __future__ import annotations
@@ -73,10 +80,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgeroi.ab_report import Experiment
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile, SeenFrom
 
-__all__ = ["__version__", "check", "compare", "profile"]
+__all__ = ["__version__", "ab", "check", "compare", "profile"]
 __version__ = "0.2.0"
 
 
@@ -164,6 +172,45 @@ def check(
 ) -> Verdicts:
     """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
     return _judged("check", scenarios, set, prices_as_of, seed, draws)
+
+
+def ab(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    arm: str = "variant",
+    unit: str | None = None,
+    control: str | None = None,
+    deadline_ms: float | None = None,
+    margin: float | None = None,
+    split: Mapping[str, float] | None = None,
+    sequential: bool = False,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    not_error: str | Sequence[str] = (),
+    require: str | Sequence[str] = (),
+    log_format: str | None = None,
+    jobs: int | None = None,
+) -> Experiment:
+    """An experiment in logs or a DataFrame, judged: ``.is_valid``, ``.trials`` with effects and decision, ``.document`` as JSON prints it.
+
+    ``arm``: the column that tells the arms apart; ``unit``: the one that tells what was drawn into them, such as ``user_id``.
+    ``margin``: what quality may lose at most. ``split``: the share of units each arm was to get, equal unless given, ``{}`` if nobody drew.
+    ``sequential``: intervals that hold at every look. Saved profiles, each an arm, are compared too; the first is the control.
+    Raises ``edgeroi.errors.EdgeroiError`` for what is no log or no experiment.
+    """
+    from edgeroi.effects import Doubt
+    from edgeroi.experiment import Design
+    from edgeroi.experimenting import experiment_in
+    from edgeroi.logs.mapping import reading_of
+
+    given: dict[str, Any] = {
+        "map": tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        "const": tuple(f"{column}={value}" for column, value in (const or {}).items()),
+    }
+    how = reading_of(Path(mapping) if mapping else None, not_error=_names(not_error), require=_names(require), format=log_format, **given)
+    design = Design(arm, unit, control, deadline_ms, margin, split, Doubt(sequential=sequential))
+    return experiment_in([logs] if isinstance(logs, str | Path) else logs, how, design, jobs=jobs)[0]
 
 
 def _judged(

@@ -29,7 +29,7 @@ from edgeroi.errors import EdgeroiError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command as ``--help`` lists it; ``cli/NAME.py`` holds a function or a Typer app of the same name."""
+    """One command as ``--help`` lists it; ``cli/NAME.py`` holds a function or a Typer app of the same name, a dash being ``_``."""
 
     name: str
     panel: str
@@ -41,6 +41,7 @@ COMMANDS = (
     Command("compare", "Decide", "Cost, latency and value of every option -> the verdict table."),
     Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
     Command("probe", "Measure", "Measure live endpoints open-loop, edge and cloud interleaved."),
+    Command("ab", "Measure", "Edge against cloud as an experiment: effects on latency, quality and cost."),
     Command("selftest", "Measure", "What the probe itself adds on this machine."),
     Command("init", "Set up", "Draft a scenario from a log."),
     Command("prices", "Set up", "List, show and compare prices."),
@@ -53,7 +54,8 @@ _BY_NAME = {command.name: command for command in COMMANDS}
 
 def loaded(name: str) -> Any:
     """The command of ``cli/NAME.py``, ready to run."""
-    found = getattr(import_module(f"edgeroi.cli.{name}"), name)
+    module = name.replace("-", "_")
+    found = getattr(import_module(f"edgeroi.cli.{module}"), module)
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
