@@ -20,13 +20,14 @@ A line of this map imports only lines below it; the core knows no file, network,
             yamltree · clock · loopback · memory        YAML that knows its lines · the day · a server that keeps time · what is freed
             executor                                    policies run for real, over calls of any kind
     CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
-            ab_report                                   what ab says
+            ab_report · plan_report                     what ab and ab-plan say
             prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it
+            sample_sizes                                how many requests and days an experiment takes
             experiment                                  an experiment judged: guards, effects, decision
             attribution · remedies · symptoms           model or place · cheaper fixes · signs of trouble in a log
             regions                                     the users' regions one by one
@@ -67,7 +68,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             errors                                      what can go wrong, and how it ends
             compiled                                    the part in C, where it was built; numpy does the same
 
-The Python API is the functions ``profile``, ``compare``, ``check`` and ``ab``; what they return is immutable and has ``to_frame()``.
+The Python API is the functions ``profile``, ``compare``, ``check``, ``ab`` and ``ab_plan``; what they return is immutable and has
+``to_frame()``.
 """
 
 from __future__ import annotations
@@ -81,10 +83,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from edgeroi.ab_report import Experiment
+    from edgeroi.logs.reading import Reading
+    from edgeroi.plan_report import ExperimentPlan
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile, SeenFrom
 
-__all__ = ["__version__", "ab", "check", "compare", "profile"]
+__all__ = ["__version__", "ab", "ab_plan", "check", "compare", "profile"]
 __version__ = "0.2.0"
 
 
@@ -202,15 +206,56 @@ def ab(
     from edgeroi.effects import Doubt
     from edgeroi.experiment import Design
     from edgeroi.experimenting import experiment_in
+
+    how = _reading(map, const, mapping, not_error, require, log_format)
+    design = Design(arm, unit, control, deadline_ms, margin, split, Doubt(sequential=sequential))
+    return experiment_in([logs] if isinstance(logs, str | Path) else logs, how, design, jobs=jobs)[0]
+
+
+def ab_plan(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    effect: float = -0.10,
+    power: float = 0.80,
+    unit: str | None = None,
+    deadline_ms: float | None = None,
+    margin: float | None = None,
+    where: Mapping[str, str] | None = None,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    not_error: str | Sequence[str] = (),
+    require: str | Sequence[str] = (),
+    log_format: str | None = None,
+    jobs: int | None = None,
+) -> ExperimentPlan:
+    """What it takes to find a change of today's numbers: ``.size("p50").requests`` of each arm, ``.sizes``, ``.document``.
+
+    ``effect`` is relative: -0.1 is a tenth less. ``where``: only the requests whose columns say so. Of a whole log, by workload.
+    """
+    from edgeroi.experimenting import plan_from
+    from edgeroi.sample_sizes import Wanted
+
+    how = _reading(map, const, mapping, not_error, require, log_format)
+    wanted = Wanted(effect, power, deadline_ms=deadline_ms, margin=margin)
+    return plan_from([logs] if isinstance(logs, str | Path) else logs, how, wanted, unit, where, jobs=jobs)[0]
+
+
+def _reading(
+    map: Mapping[str, str] | None,
+    const: Mapping[str, str] | None,
+    mapping: str | Path | None,
+    not_error: str | Sequence[str],
+    require: str | Sequence[str],
+    log_format: str | None,
+) -> Reading:
     from edgeroi.logs.mapping import reading_of
 
     given: dict[str, Any] = {
         "map": tuple(f"{column}={path}" for column, path in (map or {}).items()),
         "const": tuple(f"{column}={value}" for column, value in (const or {}).items()),
     }
-    how = reading_of(Path(mapping) if mapping else None, not_error=_names(not_error), require=_names(require), format=log_format, **given)
-    design = Design(arm, unit, control, deadline_ms, margin, split, Doubt(sequential=sequential))
-    return experiment_in([logs] if isinstance(logs, str | Path) else logs, how, design, jobs=jobs)[0]
+    return reading_of(Path(mapping) if mapping else None, not_error=_names(not_error), require=_names(require), format=log_format, **given)
 
 
 def _judged(

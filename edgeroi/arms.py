@@ -151,7 +151,7 @@ class RowArm:
             return None
         if told.unit is None:
             return Mean.of(amounts, told.weights)
-        return Mean.of_clusters(Clusters.of(told.unit, told.k, amounts, told.weights), told.n)
+        return Mean.of_clusters(Clusters.of(told.unit, told.k, amounts, told.weights), amounts)
 
     def _quantile(self, metric: Metric) -> Quantile | None:
         found = self._durations.get(metric.column)

@@ -342,13 +342,14 @@ class Share:
 
 @dataclass(frozen=True, eq=False)
 class Mean:
-    """A mean over requests: cost, quality. ``error``: its standard error, NaN where nothing tells it."""
+    """A mean over requests: cost, quality. ``error``: its standard error, ``variance`` that of one request; NaN where untold."""
 
     value: float
     error: float
     n: int
     units: int
     clusters: Clusters | None = None
+    variance: float = math.nan
     is_bound: bool = False
     has_exact_sequence: bool = False
 
@@ -361,13 +362,15 @@ class Mean:
             mean = float(held @ amounts)
             error = math.sqrt(float((held**2) @ (amounts - mean) ** 2) * n / (n - 1)) if n > 1 else math.nan
             return cls(mean, error, n, n)
-        return cls(float(amounts.mean()), float(amounts.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan, n, n)
+        variance = float(amounts.var(ddof=1)) if n > 1 else math.nan
+        return cls(float(amounts.mean()), math.sqrt(variance / n), n, n, None, variance)
 
     @classmethod
-    def of_clusters(cls, clusters: Clusters, n: int) -> Mean:
-        """Of requests in clusters: the sum over the number, by the delta method."""
+    def of_clusters(cls, clusters: Clusters, amounts: Floats) -> Mean:
+        """Of requests (n,) in clusters: the sum over the number, by the delta method."""
         ratio, variance = clusters.ratio
-        return cls(ratio, math.sqrt(variance), n, clusters.count, clusters)
+        of_one = float(amounts.var(ddof=1)) if amounts.size > 1 else math.nan
+        return cls(ratio, math.sqrt(variance), amounts.size, clusters.count, clusters, of_one)
 
     def ends(self, level: float) -> Ends:
         """Student's interval over the units."""

@@ -141,7 +141,7 @@ def judge_rows(rows: Requests, names: Mapping[str, Sequence[str]], design: Desig
     if not judged.is_valid:
         return judged
     trials: list[Trial] = []
-    for workload, chosen in _workloads(rows, names):
+    for workload, chosen in workloads_of(rows, names):
         sides = {arm: rows.where(chosen & mine) for arm, mine in of_arm.items()}
         trials += [
             _trial(workload, (control, sides[control]), (arm, sides[arm]), design, unit == "pair")
@@ -179,15 +179,21 @@ def _control_first(there: Sequence[str], design: Design) -> tuple[str, ...]:
     return (control, *(name for name in there if name != control))
 
 
+def in_units_of(rows: Requests, unit: str) -> tuple[Requests, tuple[str, ...]]:
+    """The rows in the units that a column names, and what is said of those that name none. Raises ``EdgeroiError`` where none does."""
+    codes = rows.labels.get(unit)
+    if codes is None or not (codes >= 0).any():
+        fix = f"say where it is: --map {unit}=FIELD, or leave --unit out"
+        raise EdgeroiError(f"no request tells its {unit}", key="--unit", fix=fix)
+    n = int((codes < 0).sum())
+    return rows.in_units(codes), (f"{n:,} requests tell no {unit}: each is a unit of its own",) if n else ()
+
+
 def _in_units(rows: Requests, design: Design) -> tuple[Requests, str, tuple[str, ...]]:
     """The rows in the units that were told; else in pairs, where most requests have their other side; else each by itself."""
     if design.unit is not None:
-        codes = rows.labels.get(design.unit)
-        if codes is None or not (codes >= 0).any():
-            fix = f"say where it is: --map {design.unit}=FIELD, or leave --unit out"
-            raise EdgeroiError(f"no request tells its {design.unit}", key="--unit", fix=fix)
-        n = int((codes < 0).sum())
-        return rows.in_units(codes), design.unit, (f"{n:,} requests tell no {design.unit}: each is a unit of its own",) if n else ()
+        rows, notes = in_units_of(rows, design.unit)
+        return rows, design.unit, notes
     pairs = rows.labels.get("pair_id")
     if pairs is not None and (pairs >= 0).any():
         arms = rows.labels[design.arm]
@@ -215,7 +221,8 @@ def _ratio_guards(counts: Mapping[str, int], design: Design, unit: str) -> tuple
     return (sample_ratio(counts, expected, "requests" if unit == "request" else f"{unit}s"),)
 
 
-def _workloads(rows: Requests, names: Mapping[str, Sequence[str]]) -> list[tuple[str, NDArray[np.bool_]]]:
+def workloads_of(rows: Requests, names: Mapping[str, Sequence[str]]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """The workloads there are, by name, and which rows are of each."""
     codes = rows.labels.get("workload")
     if codes is None:
         return [(UNTOLD, np.ones(rows.n, np.bool_))]

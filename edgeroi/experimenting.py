@@ -1,8 +1,11 @@
-"""From logs to a judged experiment: rows where the log has them, counts where all there is are saved profiles. ``ab`` is this, printed."""
+"""From logs to a judged experiment, or to the plan of one; ``ab`` and ``ab-plan`` are this, printed.
+
+An experiment is judged on the rows of logs, and on counts where all there is are saved profiles.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +14,14 @@ from edgeroi.ab_report import Experiment
 from edgeroi.arms import CountedArm, Requests
 from edgeroi.engines.folding import Rows, Slot
 from edgeroi.engines.local import read_folded, read_logs
-from edgeroi.errors import EdgeroiError, NoAnswer
+from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
 from edgeroi.experiment import UNTOLD, Design, judge_counts, judge_rows
 from edgeroi.logs.frame import profile_frame
 from edgeroi.logs.reading import Reading, known_column
 from edgeroi.logs.saved import is_saved
+from edgeroi.plan_report import ExperimentPlan
 from edgeroi.request import COLUMNS, Batch
+from edgeroi.sample_sizes import Wanted, plan_rows
 from edgeroi.workload import Profile, Tally
 
 if TYPE_CHECKING:
@@ -57,13 +62,14 @@ def asked_of(design: Design) -> tuple[str, ...]:
 
 def demand_labels(design: Design) -> None:
     """Raise ``EdgeroiError`` where what tells arms or units apart is no column of text."""
-    for option, column in (("--arm", design.arm), ("--unit", design.unit)):
-        if column is None:
-            continue
-        if COLUMNS[known_column(column, option)] != "label":
-            raise EdgeroiError(
-                f"{column} is a {COLUMNS[column]}, and names no group", key=option, fix="name a column of text, such as variant"
-            )
+    _demand_label("--arm", design.arm)
+    if design.unit is not None:
+        _demand_label("--unit", design.unit)
+
+
+def _demand_label(option: str, column: str) -> None:
+    if COLUMNS[known_column(column, option)] != "label":
+        raise EdgeroiError(f"{column} is a {COLUMNS[column]}, and names no group", key=option, fix="name a column of text, such as variant")
 
 
 def rows_of(
@@ -87,6 +93,40 @@ def rows_of(
 
 def _by_arm(reading: Reading, arm: str) -> Reading:
     return replace(reading, by=tuple(dict.fromkeys((*reading.by, arm))))
+
+
+# ---- a plan ----
+
+
+def plan_from(
+    logs: Sequence[str | Path] | pd.DataFrame,
+    reading: Reading,
+    wanted: Wanted,
+    unit: str | None = None,
+    where: Mapping[str, str] | None = None,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[ExperimentPlan, Profile]:
+    """What an experiment would take, from the rows of a log for which ``where`` holds. Raises as ``experiment_in`` does."""
+    from edgeroi import __version__
+
+    where = where or {}
+    for column in where:
+        _demand_label("--where", column)
+    if unit is not None:
+        _demand_label("--unit", unit)
+    columns = tuple(dict.fromkeys((*COLUMNS_ASKED, *where, *((unit,) if unit else ()))))
+    profile, batch = rows_of(logs, reading, columns, jobs=jobs, progress=progress)
+    names = {column: labels.names for column, labels in batch.labels.items()}
+    rows = Requests.of(batch)
+    for column, text in where.items():
+        there = names.get(column, ())
+        if text not in there:
+            raise EdgeroiError(f"no request has the {column} {text!r}", key="--where", fix=did_you_mean(text, there))
+        rows = rows.where(rows.labels[column] == there.index(text))
+    sizes = plan_rows(rows, names, unit, wanted, profile.sampling)
+    return ExperimentPlan(wanted, unit, sizes, profile.files, profile.notes, __version__), profile
 
 
 # ---- saved profiles ----

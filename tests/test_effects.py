@@ -77,7 +77,7 @@ def test_the_delta_method_has_the_worked_variance():
     """y = [10, 20, 30, 40], x = [1, 2, 2, 3]: 100/8 = 12.5; residuals -2.5, -5, 5, 2.5; 4/3 x 62.5 / 64 = 1.302083."""
     ratio, variance = ratio_of_clusters(np.array([10.0, 20, 30, 40]), np.array([1.0, 2, 2, 3]))
     assert (ratio, variance) == (12.5, pytest.approx(1.302083, abs=1e-6))
-    mean = Mean.of_clusters(Clusters(np.array([10.0, 20, 30, 40, 0]), np.array([1.0, 2, 2, 3, 0])), 8)
+    mean = Mean.of_clusters(Clusters(np.array([10.0, 20, 30, 40, 0]), np.array([1.0, 2, 2, 3, 0])), np.ones(8))
     half = 3.182446 * math.sqrt(1.302083)  # t of 3 degrees: the empty fifth cluster is another arm's
     assert mean.ends(0.95) == Ends(12.5, pytest.approx(12.5 - half, rel=1e-5), pytest.approx(12.5 + half, rel=1e-5))
 
@@ -89,7 +89,7 @@ def test_a_mean_of_independent_requests_is_students():
 
 
 def test_one_user_tells_nothing_of_the_spread():
-    mean = Mean.of_clusters(Clusters.of(np.zeros(9, np.int64), 1, np.ones(9)), 9)
+    mean = Mean.of_clusters(Clusters.of(np.zeros(9, np.int64), 1, np.ones(9)), np.ones(9))
     assert mean.ends(0.95) == Ends(1.0, -math.inf, math.inf)
 
 

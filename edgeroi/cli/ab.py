@@ -69,6 +69,7 @@ def ab(
     """
     from edgeroi.ab_report import ab_report
     from edgeroi.cli.output import progress, write_file, write_report
+    from edgeroi.cli.reading import share_of
     from edgeroi.effects import Doubt
     from edgeroi.errors import EdgeroiError
     from edgeroi.experiment import Design
@@ -81,7 +82,7 @@ def ab(
         unit,
         control,
         None if deadline is None else milliseconds_of(deadline, "--deadline"),
-        None if margin is None else loss_of(margin),
+        None if margin is None else share_of(margin, "--margin"),
         None if split is None else shares_of(split),
         Doubt(sequential=sequential),
     )
@@ -110,13 +111,6 @@ def milliseconds_of(said: str, option: str) -> float:
         return float(LATENCY.amount(*read_amount(said, LATENCY)))
     except EdgeroiError as error:
         raise EdgeroiError(error.message, key=option, fix=error.fix) from None
-
-
-def loss_of(said: str) -> float:
-    """The margin of quality; raises ``EdgeroiError``."""
-    from edgeroi.cli.reading import share_of
-
-    return share_of(said, "--margin")
 
 
 def shares_of(said: str) -> Mapping[str, float]:

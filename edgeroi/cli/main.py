@@ -42,6 +42,7 @@ COMMANDS = (
     Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
     Command("probe", "Measure", "Measure live endpoints open-loop, edge and cloud interleaved."),
     Command("ab", "Measure", "Edge against cloud as an experiment: effects on latency, quality and cost."),
+    Command("ab-plan", "Measure", "How many requests and days an experiment takes."),
     Command("selftest", "Measure", "What the probe itself adds on this machine."),
     Command("init", "Set up", "Draft a scenario from a log."),
     Command("prices", "Set up", "List, show and compare prices."),

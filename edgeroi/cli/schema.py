@@ -13,7 +13,8 @@ from edgeroi.cli.options import OutputOption
 
 def schema(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="ab, profile, compare, check, probe, selftest or scenario; the list without it.")
+        str | None,
+        typer.Argument(metavar="NAME", help="ab, ab-plan, profile, compare, check, probe, selftest or scenario; the list without it."),
     ] = None,
     output: OutputOption = None,
 ) -> None:
