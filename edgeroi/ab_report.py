@@ -125,7 +125,7 @@ def change_words(found: Finding) -> str:
         return NO_EFFECT
     if found.metric.scale == "relative":
         return _per_cent(found.effect.relative)
-    return difference_words(found.metric, found.effect)
+    return difference_words(found.metric, found.effect) or NO_EFFECT
 
 
 def _per_cent(ends: Ends) -> str:
@@ -133,11 +133,13 @@ def _per_cent(ends: Ends) -> str:
     return f"{value}[{_end(100 * ends.low, -100)}, {_end(100 * ends.high, math.inf)}]"
 
 
-def difference_words(metric: Metric, effect: Effect) -> str:
+def difference_words(metric: Metric, effect: Effect) -> str | None:
     """The difference in the number's own unit: ``-31 ms [-40, -22]``, ``+0.4 pp [0.1, 0.8]``."""
     ends = effect.absolute
     scale, unit = {"ms": (1, " ms"), "ratio": (100, " pp"), "usd": (1, " USD"), "number": (1, "")}[metric.kind]
     value = "" if math.isnan(ends.value) else f"{_signed_figure(scale * ends.value)}{unit} "
+    if math.isinf(ends.low) and math.isinf(ends.high):
+        return value.strip() or None
     return f"{value}[{_end(scale * ends.low, -math.inf)}, {_end(scale * ends.high, math.inf)}]"
 
 

@@ -23,6 +23,8 @@ from edgeroi.stats import normal_quantile, order_statistic_ranks
 from edgeroi.workload import LEAST_HOURS, NS_PER_HOUR
 
 _HOURS_PER_DAY = 24
+#: A quantile's density is told by so many requests around it, and so many beyond it.
+_AROUND = 20
 #: No experiment is planned beyond so many requests.
 _MOST = 1 << 40
 
@@ -125,7 +127,7 @@ def log_quantile_variance(ranked: Ranked, p: float) -> float:
     half = ranked.n**-0.2 * (4.5 * density**4 / (2 * z * z + 1) ** 2) ** 0.2
     half = min(half, (1 - p) / 2, p / 2)
     low, high = p - half, p + half
-    if ranked.is_bound(high) or half * ranked.n < 1 or ranked.at(low) <= 0:
+    if ranked.is_bound(high) or min(2 * half, 1 - p) * ranked.n < _AROUND or ranked.at(low) <= 0:
         return math.inf
     slope = math.log(ranked.at(high) / ranked.at(low)) / (high - low)
     return float(p * (1 - p) * slope**2)

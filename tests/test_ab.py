@@ -2,11 +2,13 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from test_schemas import broken_by
 
 import edgeroi
 from edgeroi.ab_report import ab_report
@@ -14,7 +16,6 @@ from edgeroi.arms import Requests
 from edgeroi.cli.main import run
 from edgeroi.errors import EdgeroiError
 from edgeroi.guards import at_once, mix_of, sample_ratio
-from tests.test_schemas import broken_by
 
 HOUR_NS = 3_600_000_000_000
 
@@ -333,3 +334,34 @@ def test_the_same_log_gives_the_same_bytes_whoever_reads_it(tmp_path, capsys):
 def test_without_arms_or_rows_there_is_no_experiment():
     with pytest.raises(EdgeroiError, match="two"):
         edgeroi.ab(told(50).assign(placement="edge"), arm="placement")
+
+
+# --- the sample ---
+
+SAMPLE = Path(__file__).parents[1] / "sample_logs" / "experiment.jsonl.gz"
+
+
+def test_the_sample_experiment_reads_as_its_rows_say(capsys):
+    """Every value beside one computed here with pandas; what is printed is pinned."""
+    assert ended("ab", SAMPLE, "--arm", "placement", "--unit", "user_id", "--deadline", "200ms") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "cloud for chat; edge at a price for search"
+    assert lines[2].startswith(
+        "search: edge against cloud: p50 -18.6% [-26.4, -11.6], USD/1,000 +53.1% [45.6, 61.1]; it costs +$0.0108 per 1,000"
+    )
+    rows = pd.read_json(SAMPLE, lines=True)
+    rows = rows.assign(cost=1000 * rows.cost_usd, failed=rows.status >= 400, key=np.where(rows.status >= 400, np.inf, rows.latency_ms))
+    found = edgeroi.ab(SAMPLE, arm="placement", unit="user_id", deadline_ms=200)
+    for (workload, arm), part in rows.groupby(["workload", "placement"]):
+        ordered = np.sort(part.key.to_numpy())
+        expected = {
+            "p50": ordered[math.ceil(0.5 * len(part)) - 1],
+            "p95": ordered[math.ceil(0.95 * len(part)) - 1],
+            "miss_ratio": (part.failed | (part.latency_ms > 200)).mean(),
+            "error_ratio": part.failed.mean(),
+            "cost_usd": part.cost.mean(),
+        }
+        for metric, value in expected.items():
+            side = effect_of(found, metric, workload)["baseline" if arm == "cloud" else "candidate"]
+            assert side["value"] == pytest.approx(value), (workload, arm, metric)
+            assert (side["n"], side["units"]) == (len(part), part.user_id.nunique())

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from test_ab import ended, told, written
+from test_schemas import broken_by
 
 import edgeroi
 from edgeroi.arms import BY_NAME, Requests, RowArm
@@ -21,8 +23,6 @@ from edgeroi.sample_sizes import (
     log_quantile_variance,
     sizes_for,
 )
-from tests.test_ab import ended, told, written
-from tests.test_schemas import broken_by
 
 #: One request's part in the variance of ln p50 and ln p99 of a lognormal of sigma 0.5: p(1 - p)(0.5/phi(z))^2.
 SPREAD = {p: p * (1 - p) * (0.5 / stats.norm.pdf(stats.norm.ppf(p))) ** 2 for p in (0.5, 0.95, 0.99)}
