@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -103,23 +104,23 @@ class Clusters:
         weights = weights * (weights.size / weights.sum())
         return cls(_summed(codes, amounts * weights, k), _summed(codes, weights, k))
 
-    @property
+    @cached_property
     def there(self) -> Bools:
         """The clusters of which there is something."""
         return self.sizes > 0
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many those are."""
         return int(np.count_nonzero(self.sizes))
 
-    @property
+    @cached_property
     def ratio(self) -> tuple[float, float]:
         """The sum per request, and its variance; the variance is NaN of a single cluster."""
         sums, sizes = self.sums[self.there], self.sizes[self.there]
         return ratio_of_clusters(sums, sizes) if sizes.size > 1 else (float(sums.sum() / sizes.sum()), math.nan)
 
-    @property
+    @cached_property
     def residuals(self) -> Floats:
         """What each cluster has beyond its share of the whole (k,)."""
         return self.sums - float(self.sums.sum() / self.sizes.sum()) * self.sizes
