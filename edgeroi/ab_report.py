@@ -107,16 +107,23 @@ def _sentence(trial: Trial) -> str:
     """Why, with the effect that says it best."""
     told = [found for found in trial.findings if found.verdict != "same"]
     parts = [f"{found.metric.title} {change_words(found)}" for found in told]
+    parts += [f"{found.metric.title} {_unjudged_words(found)}" for found in trial.findings if found.is_unjudged_loss]
     said = f"{trial.workload}: {trial.treated} against {trial.control}: {', '.join(parts) or trial.why}"
     if trial.decision in ("undecided", "keep") and parts and trial.why and trial.no_worse is False:
         said += f"; {trial.why}"
     if trial.decision == "trade":
         price = trial.finding("cost_usd")
-        if price is not None and price.verdict == "worse":
+        if price is not None and (price.verdict == "worse" or price.is_unjudged_loss):
             said += f"; it costs {signed(price.effect.absolute.value)} per 1,000 requests: edgeroi compare says what waiting must be worth"
+        else:
+            said += "; better and worse at once: edgeroi compare weighs them"
     if trial.no_worse:
         said += "; quality is no worse than the margin allows"
     return said
+
+
+def _unjudged_words(found: Finding) -> str:
+    return f"{difference_words(found.metric, found.effect)} (not judged: nothing tells how it spreads)"
 
 
 def change_words(found: Finding) -> str:

@@ -6,6 +6,7 @@ Within one workload every number errs at the stated rate by itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -81,6 +82,13 @@ class Finding:
         if not self.shown:
             return "same"
         return "better" if (self.effect.judged.high < 0) == (self.metric.better == "less") else "worse"
+
+    @property
+    def is_unjudged_loss(self) -> bool:
+        """Whether cost or quality came out worse and nothing tells how it spreads, as in a saved profile: not shown, and not disproved."""
+        ends = self.effect.absolute
+        untold = bool(self.metric.column) and not self.metric.p and math.isinf(ends.low) and math.isinf(ends.high)
+        return untold and (ends.value > 0) == (self.metric.better == "less") and ends.value != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +299,7 @@ def _counted_trial(workload: str, control: CountedArm, treated: CountedArm, desi
         one, two, mix = same_mix(control.tally, treated.tally)
         comparable = mix.comparable
         status: Literal["ok", "warning", "unknown"] = "warning" if mix.differs else "ok" if mix.by else "unknown"
-        said = "; ".join(mix.notes) or f"alike by {' and '.join(mix.by)}"
+        said = "; ".join((*((f"alike by {' and '.join(mix.by)}",) if mix.by and not mix.differs else ()), *mix.notes))
         guards.append(Guard("same requests", status, said, {"distance": mix.distance}))
         if mix.reweighted:
             arms, crude = (replace(control, latency=one), replace(treated, latency=two)), (control, treated)
@@ -358,7 +366,7 @@ def _decided(trial: Trial, design: Design) -> Trial:
         return replace(trial, decision="undecided", why="no request tells its quality, so nothing can be held against a margin")
     no_worse = None if design.margin is None or quality is None else quality.effect.absolute.low > -design.margin
     better = [found for found in trial.findings if found.verdict == "better"]
-    worse = [found for found in trial.findings if found.verdict == "worse"]
+    worse = [found for found in trial.findings if found.verdict == "worse" or found.is_unjudged_loss]
     if no_worse is False and quality is not None and design.margin is not None:
         lost = quality.effect.absolute.high < -design.margin
         why = f"quality {'loses' if lost else 'may lose'} more than {design.margin:g}"

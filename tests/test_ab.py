@@ -274,6 +274,7 @@ def test_two_saved_profiles_are_two_arms(tmp_path, capsys):
         assert counted["interval"]["absolute"] == pytest.approx(listed["interval"]["absolute"], rel=0.02, abs=0.3), metric
     assert found.document["control"] == "before"
     assert any("independent" in note for note in found.notes)
+    assert found.trials[0].decision == "use"
     assert ended("ab", *paths, "--unit", "user_id") == 2
     assert ended("ab", *paths, "--save", tmp_path / "both.profile") == 2
 
@@ -286,6 +287,40 @@ def test_what_is_saved_is_a_log_by_arm_for_a_scenario(tmp_path, capsys):
     assert {group.key["variant"]: group.tally.requests for group in profile.groups} == told(2000).placement.value_counts().to_dict()
     again = edgeroi.ab(tmp_path / "x.profile")
     assert effect_of(again)["relative"] == pytest.approx(effect_of(edgeroi.ab(log))["relative"], abs=0.002)
+
+
+def test_a_dearer_arm_of_saved_profiles_is_no_free_gain(tmp_path):
+    """A profile keeps the sum of the costs and not their spread: twice the cost cannot be judged, and is not passed over."""
+    frame = told(4000)
+    frame["cost_usd"] = np.where(frame.placement == "edge", 2e-4, 1e-4)
+    for arm in ("cloud", "edge"):
+        log = written(frame[frame.placement == arm], tmp_path / f"{arm}.jsonl")
+        assert ended("profile", log, "--save", tmp_path / f"{arm}.profile") == 0
+    found = edgeroi.ab([tmp_path / "cloud.profile", tmp_path / "edge.profile"])
+    cost = effect_of(found, "cost_usd")
+    assert (cost["absolute"], cost["interval"]["absolute"], cost["shown"]) == (pytest.approx(0.1), [None, None], False)
+    assert found.trials[0].decision == "trade"
+    assert "not judged" in ab_report(found).sections[0].lines[1]
+
+
+def test_a_scenario_names_what_was_saved(tmp_path, capsys):
+    log = written(told(4000).rename(columns={"placement": "variant"}), tmp_path / "x.jsonl")
+    assert ended("ab", log, "--save", tmp_path / "arms.profile") == 0
+    scenario = tmp_path / "scenario.yaml"
+    option = "  {0}: {{placement: {0}, price: {{request: {1} USD/request}}, log: {{file: arms.profile, where: {{variant: {0}}}}}}}\n"
+    workload = "{baseline: cloud, runs_on: edge, requests: 10M /month, value: {waiting: 15 USD/h, why: w, by: b}}"
+    scenario.write_text(
+        "edgeroi: 1\nname: experiment\nseen_from: client\noptions:\n"
+        f"{option.format('cloud', 0.00001)}{option.format('edge', 0.00002)}workloads:\n  search: {workload}\n"
+    )
+    capsys.readouterr()
+    assert ended("compare", scenario, "--format", "json") == 0
+    workload = json.loads(capsys.readouterr().out)["scenarios"][0]["workloads"][0]
+    frame = told(4000)
+    for arm in ("cloud", "edge"):
+        measured = workload["options"][arm]["latency_ms"]
+        assert measured["basis"] == "measured"
+        assert measured["mean"] == pytest.approx(frame[frame.placement == arm].latency_ms.mean(), rel=0.01)
 
 
 # --- the door ---
