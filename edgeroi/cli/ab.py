@@ -9,12 +9,11 @@ import typer
 
 from edgeroi.cli import options
 from edgeroi.cli.exits import Exit
-from edgeroi.cli.reading import LogOptions, tolerated
+from edgeroi.cli.reading import LogOptions, milliseconds_of, refuse_unfit, share_of, tolerated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgeroi.workload import Profile
 
 #: What ``--split`` says where nobody drew who is in which arm.
 NOBODY = "none"
@@ -69,7 +68,6 @@ def ab(
     """
     from edgeroi.ab_report import ab_report
     from edgeroi.cli.output import progress, write_file, write_report
-    from edgeroi.cli.reading import share_of
     from edgeroi.effects import Doubt
     from edgeroi.errors import EdgeroiError
     from edgeroi.experiment import Design
@@ -102,17 +100,6 @@ def ab(
         raise typer.Exit(Exit.NO_ANSWER)
 
 
-def milliseconds_of(said: str, option: str) -> float:
-    """A duration of the command line; raises ``EdgeroiError``."""
-    from edgeroi.errors import EdgeroiError
-    from edgeroi.units import LATENCY, read_amount
-
-    try:
-        return float(LATENCY.amount(*read_amount(said, LATENCY)))
-    except EdgeroiError as error:
-        raise EdgeroiError(error.message, key=option, fix=error.fix) from None
-
-
 def shares_of(said: str) -> Mapping[str, float]:
     """``edge=10,cloud=90`` as shares; empty for ``none``. Raises ``EdgeroiError``."""
     from edgeroi.errors import EdgeroiError
@@ -129,13 +116,3 @@ def shares_of(said: str) -> Mapping[str, float]:
         if not equals or not name or not 0 < shares[name] < float("inf"):
             raise EdgeroiError(f"{part!r} is not ARM=SHARE", key="--split", fix="write --split edge=10,cloud=90, or none")
     return shares
-
-
-def refuse_unfit(profile: Profile, max_rejected: str | None) -> None:
-    """Raise where the logs were damaged or more lines rejected than may be."""
-    from edgeroi.errors import EdgeroiError
-    from edgeroi.profile_report import unfit
-
-    why = unfit(profile, tolerated(max_rejected, profile.lines))
-    if why:
-        raise EdgeroiError(why)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeroi.cli import options
-from edgeroi.cli.reading import LogOptions, tolerated
+from edgeroi.cli.reading import LogOptions, milliseconds_of, refuse_unfit, share_of, tolerated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +53,7 @@ def ab_plan(
 
     edgeroi ab-plan logs/ --where placement=cloud --effect +100%
     """
-    from edgeroi.cli.ab import milliseconds_of, refuse_unfit
     from edgeroi.cli.output import progress, write_report
-    from edgeroi.cli.reading import share_of
     from edgeroi.experimenting import plan_from
     from edgeroi.plan_report import plan_report
     from edgeroi.request import LineCount
@@ -89,7 +87,6 @@ def change_of(said: str) -> float:
 
 
 def _power_of(said: str) -> float:
-    from edgeroi.cli.reading import share_of
     from edgeroi.errors import EdgeroiError
 
     power = share_of(said, "--power")

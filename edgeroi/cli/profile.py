@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeroi.cli import options
-from edgeroi.cli.reading import LogOptions, tolerated
+from edgeroi.cli.reading import LogOptions, milliseconds_of, refuse_unfit, tolerated
 
 if TYPE_CHECKING:
     from edgeroi.workload import Profile
@@ -71,7 +71,7 @@ def profile(
     from edgeroi.profile_report import profile_report
     from edgeroi.request import LineCount
 
-    saving_ms = _milliseconds(saving)
+    saving_ms = milliseconds_of(saving, "--saving")
     target = _saved_to(save, update, dedupe=dedupe)
     tolerated(max_rejected, LineCount())  # a slip in it is told before the logs are read
     said = LogOptions(
@@ -96,17 +96,7 @@ def profile(
     write_report(profile_report(found, version=__version__, saving_ms=saving_ms), form, output)
     if unsaved is not None:
         raise unsaved
-    _refuse_unfit(found, max_rejected)
-
-
-def _milliseconds(said: str) -> float:
-    from edgeroi.errors import EdgeroiError
-    from edgeroi.units import LATENCY, read_amount
-
-    try:
-        return LATENCY.amount(*read_amount(said, LATENCY))
-    except EdgeroiError as error:
-        raise EdgeroiError(error.message, key="--saving", fix=error.fix) from None
+    refuse_unfit(found, max_rejected)
 
 
 def _saved_to(save: Path | None, update: Path | None, *, dedupe: bool) -> Path | None:
@@ -136,12 +126,3 @@ def _unsaved(found: Profile, path: Path | None, interruption: BaseException | No
     except OutputFailed as failure:
         return failure
     return None
-
-
-def _refuse_unfit(found: Profile, max_rejected: str | None) -> None:
-    from edgeroi.errors import EdgeroiError
-    from edgeroi.profile_report import unfit
-
-    why = unfit(found, tolerated(max_rejected, found.lines))
-    if why:
-        raise EdgeroiError(why)
