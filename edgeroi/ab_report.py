@@ -14,7 +14,23 @@ from edgeroi.arms import Metric
 from edgeroi.effects import Effect, Ends
 from edgeroi.experiment import Decision, Finding, Judged, Pairing, Trial
 from edgeroi.guards import Guard
-from edgeroi.report import Cell, Column, Json, Report, Row, Section, Table, Text, Tone, count, envelope, file_document, mark, text
+from edgeroi.report import (
+    Cell,
+    CellValue,
+    Column,
+    Json,
+    Report,
+    Row,
+    Section,
+    Table,
+    Text,
+    Tone,
+    count,
+    envelope,
+    file_document,
+    mark,
+    text,
+)
 from edgeroi.words import milliseconds, signed
 from edgeroi.workload import FileAccount
 
@@ -55,8 +71,13 @@ class Experiment:
         import pandas as pd
 
         columns = [column.key for column in _COLUMNS]
-        rows = [[cell.value for cell in row.cells] for row in _rows(self)]
-        return pd.DataFrame(rows, columns=columns).drop(columns=["change", "difference"]).convert_dtypes()
+        rows = [[_plain(key, cell) for key, cell in zip(columns, row.cells, strict=True)] for row in _rows(self)]
+        return pd.DataFrame(rows, columns=columns).drop(columns=["change", "difference", "detectable"]).convert_dtypes()
+
+
+def _plain(key: str, cell: Cell) -> CellValue:
+    """A value of the frame: of an arm whose number is a bound it is unknown, and its low end says what it is at least."""
+    return None if key in ("control", "treated") and cell.kind == "text" else cell.value
 
 
 def ab_report(experiment: Experiment) -> Report:
@@ -176,9 +197,9 @@ def detectable_words(metric: Metric, least: float | None) -> str | None:
 _COLUMNS = (
     Column("workload", "workload"),
     Column("arm", "arm"),
-    Column("metric", ""),
+    Column("metric", "metric"),
     Column("control", "control", "number"),
-    Column("treated", "arm", "number"),
+    Column("treated", "treated", "number"),
     Column("change", "change"),
     Column("difference", "difference", rank=2),
     Column("verdict", "", "mark", rank=1),

@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 CONTROLS = ("control", "cloud", "baseline", "before", "a", "A")
 #: Pairs are analysed as such where this share of either arm's requests has its other side.
 PAIRED_LEAST = 0.80
+#: What may have been drawn into the arms, and from how many requests of each on they are not independent.
+UNITS, CROWDED = ("user_id", "session_id"), 1.05
 #: A request that tells no workload.
 UNTOLD = "(untold)"
 
@@ -215,7 +217,20 @@ def _in_units(rows: Requests, design: Design) -> tuple[Requests, str, tuple[str,
                 "pair",
                 (f"{left:,} requests without their other side are left out",) if left else (),
             )
-    return rows, "request", ("requests are taken to be independent; --unit user_id reckons with users who ask more than once",)
+    return rows, "request", (_independence(rows),)
+
+
+def _independence(rows: Requests) -> str:
+    """What it means that nobody said what was drawn into the arms; by name, where the log shows that some ask more than once."""
+    for column in UNITS:
+        codes = rows.labels.get(column)
+        if codes is not None and (codes >= 0).any():
+            told = codes[codes >= 0]
+            k = int(np.unique(told).size)
+            if told.size > CROWDED * k:
+                each = f"{told.size / k:.3g} requests of each {column}"
+                return f"{each} are taken to be independent, which makes intervals too narrow and guards too strict: say --unit {column}"
+    return "requests are taken to be independent; --unit user_id reckons with users who ask more than once"
 
 
 def _ratio_guards(counts: Mapping[str, int], design: Design, unit: str) -> tuple[Guard, ...]:

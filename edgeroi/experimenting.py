@@ -15,7 +15,7 @@ from edgeroi.arms import CountedArm, Requests
 from edgeroi.engines.folding import Rows, Slot
 from edgeroi.engines.local import read_folded, read_logs
 from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
-from edgeroi.experiment import UNTOLD, Design, judge_counts, judge_rows
+from edgeroi.experiment import UNITS, UNTOLD, Design, judge_counts, judge_rows
 from edgeroi.logs.frame import profile_frame
 from edgeroi.logs.reading import Reading, known_column
 from edgeroi.logs.saved import is_saved
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: What is asked of every row, besides its arm and its unit.
-COLUMNS_ASKED = ("workload", "region", "pair_id", "latency_ms", "ttft_ms", "cost_usd", "quality", "input_tokens")
+COLUMNS_ASKED = ("workload", "region", "pair_id", *UNITS, "latency_ms", "ttft_ms", "cost_usd", "quality", "input_tokens")
 Progress = Callable[[int, int], None]
 
 

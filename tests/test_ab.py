@@ -145,6 +145,12 @@ def test_weights_do_not_change_what_is_alike():
     assert (mix.guard.status, mix.standardised) == ("ok", None)
 
 
+def test_users_who_ask_twice_are_not_passed_over():
+    each = 2000 / told(2000).user_id.nunique()
+    assert f"{each:.3g} requests of each user_id are taken to be independent" in edgeroi.ab(told(2000), arm="placement").notes[-1]
+    assert "taken to be independent; --unit" in edgeroi.ab(told(2000).drop(columns="user_id"), arm="placement").notes[-1]
+
+
 def test_users_in_both_arms_are_told():
     frame = told(2000).assign(user_id=[f"u{i % 300}" for i in range(2000)])
     trial = edgeroi.ab(frame, arm="placement", unit="user_id").trials[0]
@@ -213,6 +219,18 @@ def test_failures_are_misses_and_never_make_an_arm_fast():
     assert p95["candidate"]["lower_bound"]
     assert p95["candidate"]["value"] is None
     assert effect_of(found)["decision"] != "better"
+    table = found.to_frame().set_index("metric")
+    assert pd.isna(table.loc["p95", "treated"])
+    assert table.loc["p95", "treated_low"] > table.loc["p95", "control_low"]
+
+
+def test_three_arms_are_each_held_against_the_control():
+    frame = pd.concat([told(3000), told(1500, seed=5).assign(placement="regional")], ignore_index=True)
+    found = edgeroi.ab(frame, arm="placement", split={"cloud": 1, "edge": 1, "regional": 1})
+    assert [(trial.control, trial.treated) for trial in found.trials] == [("cloud", "edge"), ("cloud", "regional")]
+    assert found.document["arms"] == ["cloud", "edge", "regional"]
+    assert sum(e["metric"] == "p50" for e in found.document["effects"]) == 2
+    assert [trial.decision for trial in found.trials] == ["use", "use"]
 
 
 def test_pairs_are_analysed_as_pairs():
