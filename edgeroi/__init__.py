@@ -6,12 +6,13 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
     SHELL   cli/                                        one file per command: parse, call, render, exit
-            draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
+            draft · probing · replaying                 a scenario drafted from a log · a plan becomes a recorded run · a policy over a log
+            spending                                    logs become spend
             experimenting                               logs -> arms -> a judged experiment
             judging · linting                           scenarios -> verdicts -> gate · files -> findings
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
-            lint · probefile · selftest                 what is odd in a scenario · probe files read strictly · what a probe adds
+            lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
             scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
@@ -19,10 +20,18 @@ A line of this map imports only lines below it; the core knows no file, network,
             dialects/                                   wire formats of inference endpoints
             yamltree · clock · loopback · memory        YAML that knows its lines · the day · a server that keeps time · what is freed
             executor                                    policies run for real, over calls of any kind
-    CORE    price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+            async_executor                              the same over coroutines
+            underway                                    a request while it is served: what was begun, what is given up
+    CORE    exposition                                  spend as Prometheus metrics
+            spend_report                                what spend says
+            reconciliation                              a bill beside what the logs imply
+            budget                                      budget, edge share, growth, and what a share does not show
+            price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+            route_report                                what route says
             ab_report · plan_report                     what ab and ab-plan say
             prospect_report                             the tornado, the S-curve, what is worth knowing
             evidence_report                             the figures behind the questions
+            gateways                                    a policy as the configuration of a gateway
             report                                      sections, tables of typed cells, notes, the JSON document
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
@@ -37,11 +46,16 @@ A line of this map imports only lines below it; the core knows no file, network,
             economics                                   premium, value, net, their prospect, break-evens
             probe_run                                   a run of a probe: its answers, what was expected of them, whether to trust it
             prediction                                  what a policy should take, by its parts as a probe measured them
+            sweeping                                    what both options made of the requests whose threshold is moved
+            replay                                      a policy over the requests of a log, one by one or by their mix
+            calibration                                 the best threshold of a router, and what its confidence is worth
             hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
             probe_plan                                  what a probe is to do
             servers                                     paid for busy or not: the load hour by hour, and the wait for one
             ensemble · sampling                         a latency in many worlds at once · what samples leave unknown
+            steering                                    what a policy decides of one request, and the record of it
+            asked                                       rows of a log as requests, with the sides of a pair
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
@@ -49,9 +63,11 @@ A line of this map imports only lines below it; the core knows no file, network,
             guards                                      whether arms were filled as meant, with like requests, at once
             arms                                        an arm's requests or counts, and its sample of every number
             latency                                     distributions of ms and their algebra
+            ledger                                      what requests cost day by day; what has no price is listed
             billing                                     an invoice's sum in many worlds at once
             cost                                        every dollar with its kind, quantity, rate and source
             prices                                      dated rates, the book
+            usage                                       requests, tokens and logged money by offer and day
             census                                      requests counted into partial profiles
             workload                                    partial profiles that add up
             aggregate                                   ready quantiles of requests nobody lists
@@ -61,15 +77,15 @@ A line of this map imports only lines below it; the core knows no file, network,
             effects                                     what one arm does against another: quantiles, shares, means
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
             anytime                                     intervals that hold at every look
-            draws · investment                          drivers drawn by name, what draws say of a decision · return, payback
+            draws · investment · forecast               drivers drawn by name · return, payback · what a month will come to
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
             errors                                      what can go wrong, and how it ends
             compiled                                    the part in C, where it was built; numpy does the same
 
-The Python API is the functions ``profile``, ``compare``, ``check``, ``ab`` and ``ab_plan``; what they return is immutable and has
-``to_frame()``.
+The Python API is the functions ``profile``, ``compare``, ``check``, ``ab``, ``ab_plan``, ``route`` and ``spend``; what they return is
+immutable and has ``to_frame()``. ``edgeroi.executor`` runs the policies of a scenario in an application.
 """
 
 from __future__ import annotations
@@ -85,10 +101,12 @@ if TYPE_CHECKING:
     from edgeroi.ab_report import Experiment
     from edgeroi.logs.reading import Reading
     from edgeroi.plan_report import ExperimentPlan
+    from edgeroi.route_report import Routes
+    from edgeroi.spend_report import Spending
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile, SeenFrom
 
-__all__ = ["__version__", "ab", "ab_plan", "check", "compare", "profile"]
+__all__ = ["__version__", "ab", "ab_plan", "check", "compare", "profile", "route", "spend"]
 __version__ = "0.2.0"
 
 
@@ -146,6 +164,60 @@ def profile(
     return profile_frame(logs, how)
 
 
+def spend(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    by: str | Sequence[str] = ("placement", "provider", "model", "workload"),
+    budget_usd_month: float | None = None,
+    max_edge_share: float | None = None,
+    max_growth: float | None = None,
+    scenario: str | Path | Sequence[str | Path] | None = None,
+    prices: str | Path | Sequence[str | Path] = (),
+    focus: str | Path | None = None,
+    focus_services: Mapping[str, str] | None = None,
+    tolerance: float = 0.02,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    not_error: str | Sequence[str] = (),
+    log_format: str | None = None,
+    sampling: float | None = None,
+    jobs: int | None = None,
+    seed: int = 0,
+) -> Spending:
+    """What the requests of logs cost: ``.ledger``, ``.projection``, ``.edge``, ``.gate``; ``.to_frame()`` by offer and day.
+
+    Shares are of 1. ``prices``: price files of yours. ``focus``: an export of the bill, ``focus_services`` whose provider in the logs
+    a service on it is of. Reads as ``profile`` does; a saved profile no longer knows single requests, and is refused.
+    """
+    from edgeroi.budget import Limits
+    from edgeroi.logs.focus import read_focus
+    from edgeroi.logs.mapping import reading_of
+    from edgeroi.spending import Asked, spend_frame, spend_logs
+
+    how = reading_of(
+        Path(mapping) if mapping else None,
+        not_error=_names(not_error),
+        format=log_format,
+        sampling=sampling,
+        map=tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
+    )
+    asked = Asked(
+        Limits(budget_usd_month, max_edge_share, max_growth),
+        _names(by),
+        tuple(Path(file) for file in ([prices] if isinstance(prices, str | Path) else prices)),
+        read_focus(Path(focus)) if focus else (),
+        {service: provider.casefold() for service, provider in (focus_services or {}).items()},
+        tolerance,
+        None if scenario is None else check(scenario),
+        seed,
+    )
+    if isinstance(logs, str | Path):
+        logs = [logs]
+    return spend_logs(logs, how, asked, jobs=jobs) if isinstance(logs, Sequence) else spend_frame(logs, how, asked)
+
+
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     """One name, or several: a text is one, not its letters."""
     return (given,) if isinstance(given, str) else tuple(given)
@@ -176,6 +248,46 @@ def check(
 ) -> Verdicts:
     """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
     return _judged("check", scenarios, set, prices_as_of, seed, draws)
+
+
+def route(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    policy: str | Path = "article",
+    *,
+    workload: str | None = None,
+    only: str | None = None,
+    sweep: str | None = None,
+    goal: str | None = None,
+    budget: float | None = None,
+    quality_floor: float | None = None,
+    seed: int = 1,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    log_format: str | None = None,
+    prices_as_of: date | None = None,
+    jobs: int | None = None,
+) -> Routes:
+    """A policy replayed over logs or a DataFrame: ``.lines`` with options, policies and today, ``.curve`` and ``.chosen`` of a ``sweep``.
+
+    ``policy``: a policy file (``only`` one of its policies), a scenario, or ``article``. ``goal``: ``max-net``, ``max-quality`` under a
+    ``budget`` (USD a month), or ``min-cost`` over a ``quality_floor``; the threshold is chosen on one half of the requests, by ``seed``,
+    and judged on the other.
+    """
+    from edgeroi.clock import today
+    from edgeroi.logs.mapping import reading_of
+    from edgeroi.replaying import routes, wanted
+    from edgeroi.scenario import load_routes
+
+    how = reading_of(
+        Path(mapping) if mapping else None,
+        map=tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
+        format=log_format,
+    )
+    paths = [logs] if isinstance(logs, str | Path) else logs
+    asked_for, file = wanted(sweep, goal, budget, quality_floor, seed), load_routes(policy, workload).only(only)
+    return routes(paths, file, how, asked_for, workload=workload, today=today(), at=prices_as_of, jobs=jobs)
 
 
 def ab(

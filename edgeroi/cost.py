@@ -180,7 +180,7 @@ def cost_lines(
     """
     if not price.is_priced:
         raise Unpriced(f"{price.reference} is unpriced", fix="state its price in the scenario")
-    metered = (*_token_lines(price, load), *_use_lines(price, load))
+    metered = metered_lines(price, load)
     discounted = (*metered, *_discount_lines(metered, discount))
     return (
         *discounted,
@@ -189,6 +189,11 @@ def cost_lines(
         *(_fee_line(fee) for fee in (*price.fees, *fees)),
         *_operations_lines(operations),
     )
+
+
+def metered_lines(price: Price, load: Load) -> tuple[CostLine, ...]:
+    """What a use is charged by its amount, before discounts, commitments and fees; raises ``Unpriced`` as ``cost_lines`` does."""
+    return (*_token_lines(price, load), *_use_lines(price, load))
 
 
 def _known(value: Decimal | None, what: str, price: Price) -> Decimal:

@@ -7,7 +7,7 @@ it takes, and never the parts that are measured beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter_ns
 from typing import Any, Protocol
@@ -59,30 +59,40 @@ class Direct:
         self._wire.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request on its way through a policy. ``pauses``: the seconds that endpoints ask to be left alone for, while it is answered."""
+
+    payload: int
+    base: Exchange
+    pauses: dict[str, float] = field(default_factory=dict)
+
+
 class ByPolicy:
     """A policy, run over connections of its own."""
 
     def __init__(self, name: str, plan: ProbePlan) -> None:
-        self._name, self._policies = name, plan.policies
+        self._name = name
         targets = {target.name: target for target in plan.targets}
         self._doors = {leaf: Direct(targets[leaf], plan) for leaf in dict.fromkeys(plan.asked_by(name))}
+        policies = {part: policy for part, policy in plan.policies.items() if set(plan.asked_by(part)) <= self._doors.keys()}
+        calls = {leaf: partial(self._called, leaf) for leaf in self._doors}
+        # A wire hangs up at once whatever it is in, so its calls may run in the thread that sends on time.
+        self._executor = Executor(policies, calls, failed=_failed, obedient=calls)
+
+    def _called(self, name: str, sent: _Sent, cancel: Cancel) -> Exchange:
+        found = self._doors[name].call(sent.payload, sent.base, cancel)
+        if found.retry_after_s is not None:
+            sent.pauses[name] = found.retry_after_s
+        return found
 
     def exchange(self, payload: int, base: Exchange, draw: Callable[[], float]) -> tuple[Exchange, Mapping[str, float]]:
         """The answer that counted, from the intended send of the whole; see ``Exchange`` for what it says of the calls.
 
         What the answering server took is left out: the rest of the time is not the network's alone.
         """
-        pauses: dict[str, float] = {}
-
-        def called(name: str, cancel: Cancel) -> Exchange:
-            found = self._doors[name].call(payload, base, cancel)
-            if found.retry_after_s is not None:
-                pauses[name] = found.retry_after_s
-            return found
-
         begun = perf_counter_ns()
-        executor = Executor(self._policies, {name: partial(called, name) for name in self._doors}, _failed)
-        outcome = executor.run(self._name, draw)
+        outcome = self._executor.run(self._name, sent := _Sent(payload, base), draw=draw)
         if outcome.result is None:
             raise outcome.error or AssertionError("a request that nobody cancelled has an end")
         answer = outcome.result
@@ -96,10 +106,11 @@ class ByPolicy:
             given_up=tuple(call.name for call in outcome.calls if call.given_up),
             unpaid=tuple(call.name for call in outcome.calls if not call.paid),
         )
-        return whole, pauses
+        return whole, dict(sent.pauses)  # a loser may still add to them
 
     def close(self) -> None:
         """Close what is idle."""
+        self._executor.close()
         for door in self._doors.values():
             door.close()
 

@@ -1,181 +1,317 @@
-"""Runs a policy for real: a split, a fallback or a hedge over callables, with a thread for each call.
+"""Runs a policy for real, over calls of any kind: split, route, fallback, hedge and cascade, in threads or in asyncio.
 
-It knows nothing of HTTP. A call is given a ``Cancel`` and returns its result, or raises. The loser of a race and what took too long are
-cancelled and never waited for; who answered, and every call that was begun, is reported. What becomes of a request is what
+It knows nothing of HTTP. A call is given the request and answers, or raises. What is late, or lost a race, is cancelled and never waited
+for, also where it ignores that; who answered, why, and every call that was begun, is reported. What becomes of a request is what
 ``edgeroi.policy`` says of distributions, so that a prediction and a run can be held against each other:
 
-- split: one of the parts, drawn by its share;
+- split: one of the parts, drawn by its share; route: the one its first rule that holds names;
 - fallback: the first, unless it fails or has not answered after ``after``; then the second, behind it, whose word is final;
-- hedge: the second is asked as well once the first has not answered for ``after`` or failed before; the first answer wins.
+- hedge: the second is asked as well once the first has not answered for ``after`` or failed before; the first answer wins;
+- cascade: the first; where it fails, or its answer's confidence is below the stated one or unknown, the second, whose word is final.
+
+The edge first, and the cloud where that fails or takes more than 50 ms:
+
+>>> from edgeroi.policyfile import policies_of  # or load_policies, of a file
+>>> policies = policies_of({"safe": {"fallback": {"first": "edge", "then": "cloud", "after": "50 ms"}}})
+>>> def edge(query, cancel):
+...     cancel.wait(20)  # hangs; a client of HTTP would say cancel.when_set(connection.close)
+>>> def cloud(query, cancel):
+...     return f"an answer to {query}"
+>>> executor = Executor(policies, {"edge": edge, "cloud": cloud})
+>>> def infer_with_fallback(query):
+...     outcome = executor.run("safe", query)
+...     return outcome.result, outcome.by
+>>> infer_with_fallback("hello")
+('an answer to hello', 'cloud')
+>>> outcome = executor.run("safe", "hello", timeout_ms=5_000)
+>>> [(turn.policy, turn.to, turn.because) for turn in outcome.turns], [(call.name, call.ending) for call in outcome.calls]
+([('safe', 'cloud', 'timeout')], [('edge', 'given_up'), ('cloud', 'accepted')])
+>>> executor.close()
+
+Under asyncio calls are coroutines, and cancelled as tasks are. Short questions go to the edge, whose answer is kept where it is sure:
+
+>>> import asyncio
+>>> policies = policies_of({
+...     "router": {"route": {"rules": [{"to": "checked", "when": {
+...         "input_tokens": "< 50", "prompt": {"has_none_of": ["summarize", "explain", "analyze"]}}}], "otherwise": "cloud"}},
+...     "checked": {"cascade": {"first": "edge", "then": "cloud", "confidence": 0.7}},
+... })
+>>> async def small(query):
+...     return "Paris", 0.9 if "capital" in query else 0.3
+>>> async def large(query):
+...     return "a long answer", 1.0
+>>> async def answered_by(*queries):
+...     calls, columns = {"edge": small, "cloud": large}, lambda query: {"prompt": query, "input_tokens": len(query.split())}
+...     async with AsyncExecutor(policies, calls, confidence=lambda answer: answer[1], columns=columns) as executor:
+...         return [(await executor.run("router", query)).by for query in queries]
+>>> asyncio.run(answered_by("the capital of France?", "hm?", "Explain the capital of France"))
+['edge', 'cloud', 'cloud']
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from functools import partial
+from random import random
+from typing import Generic, Self, TypeVar
+from weakref import finalize
 
-from edgeroi.spec import Fallback, Hedge, Split
+from edgeroi.async_executor import AsyncCall, AsyncExecutor
+from edgeroi.errors import EdgeroiError
+from edgeroi.spec import Cascade, Fallback, Hedge, Policy
+from edgeroi.steering import GivenUp, Made, Outcome, Turn, leaves_of
+from edgeroi.underway import Asked, Branch, Cancel, Ended, Steering, after_s_of, columns_of, not_asked, overdue
 
+__all__ = ["AsyncCall", "AsyncExecutor", "Call", "Cancel", "Executor", "GivenUp", "Made", "Outcome", "Turn"]
+
+Q = TypeVar("Q")
 T = TypeVar("T")
-#: The policies that can be run; a route needs to know requests, a cascade a judge.
-Runnable = Split | Fallback | Hedge
+Call = Callable[[Q, Cancel], T]
+
+#: Threads that wait for work from the start on; more are begun where more calls are out at once, and kept.
+WARM_THREADS = 4
 
 
-class Cancel(threading.Event):
-    """Set where an answer is no longer wanted. ``when_set`` says what to do then: close a connection, kill a process."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._acts: list[Callable[[], object]] = []
-        self._guard = threading.Lock()
-
-    def set(self) -> None:
-        """Cancel, and do what was asked for; a second time does nothing."""
-        with self._guard:
-            super().set()
-            acts, self._acts = self._acts, []
-        for act in acts:
-            act()
-
-    def when_set(self, act: Callable[[], object]) -> None:
-        """Do this once cancelled: at once where that has happened."""
-        with self._guard:
-            if not self.is_set():
-                self._acts.append(act)
-                return
-        act()
+def _waitable(seconds: float) -> float:
+    """As long as a lock can be waited for: centuries."""
+    return min(seconds, threading.TIMEOUT_MAX)
 
 
-Call = Callable[[Cancel], T]
+class _Threads:
+    """Threads that wait for work: to wake one takes a fifth of the time of beginning one, and nobody waits until it runs."""
+
+    def __init__(self, warm: int) -> None:
+        self._idle: deque[queue.SimpleQueue[Callable[[], object] | None]] = deque()
+        self.closed = False
+        for _ in range(warm):
+            self._idle.append(self._begun())
+
+    def start(self, job: Callable[[], object]) -> None:
+        """Do this in a thread that waits, in a new one where none does."""
+        try:
+            inbox = self._idle.pop()
+        except IndexError:
+            inbox = self._begun()
+        inbox.put(job)
+
+    def close(self) -> None:
+        """Let the threads go: at once those that wait, the others when they are done."""
+        self.closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().put(None)
+
+    def _begun(self) -> queue.SimpleQueue[Callable[[], object] | None]:
+        inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._serve, args=(inbox,), name="edgeroi-executor", daemon=True).start()
+        return inbox
+
+    def _serve(self, inbox: queue.SimpleQueue[Callable[[], object] | None]) -> None:
+        while (job := inbox.get()) is not None:
+            job()
+            del job  # holds a request, and what came of it
+            self._idle.append(inbox)
+            if self.closed:
+                self.close()
 
 
-@dataclass(slots=True)
-class Made:
-    """A call that was begun. ``given_up``: cancelled before it ended. ``paid``: false only where a given-up call is stated to be free."""
+class Executor(Generic[Q, T]):
+    """Policies by name over calls by name; parts of a policy are either. Safe to use from many threads; ``close`` it, or use ``with``.
 
-    name: str
-    ended: bool = False
-    given_up: bool = False
-    paid: bool = True
+    ``failed`` tells a result that is no answer, ``confidence`` how sure one is (needed by a cascade; ``None``: unknown), ``columns`` what a
+    route's rules may ask of a request. ``timeouts_ms``: calls by name that fail once they took so long, wherever they stand.
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
-    """What became of a request: the result and who gave it. ``result`` is ``None`` and ``error`` what was raised where a call raised.
-
-    ``calls``: every call that was begun, in that order.
+    ``obedient``: calls that end at once, in whatever they are, when they are cancelled. They run in the thread of whoever asks, while
+    another one watches the time: on a busy machine that spares milliseconds. Where one does not keep the promise, the request waits
+    for it. All others run in threads of the executor, and may ignore their cancel.
     """
 
-    result: T | None
-    by: str
-    ok: bool
-    error: Exception | None = None
-    calls: tuple[Made, ...] = ()
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        calls: Mapping[str, Call[Q, T]],
+        *,
+        failed: Callable[[T], bool] | None = None,
+        confidence: Callable[[T], float | None] | None = None,
+        columns: Callable[[Q], Mapping[str, object]] = columns_of,
+        timeouts_ms: Mapping[str, float] | None = None,
+        obedient: Collection[str] = (),
+        warm: int = WARM_THREADS,
+    ) -> None:
+        self._calls = calls
+        self._steering = Steering(policies, calls, failed, confidence, columns, timeouts_ms or {})
+        self._steering.check(obedient, "obedient")
+        self._obedient = {name for name in (*policies, *calls) if set(leaves_of(name, policies)) <= set(obedient)}
+        self._threads = _Threads(warm)
+        finalize(self, self._threads.close)
 
+    def __enter__(self) -> Self:
+        return self
 
-class _Branch:
-    """One part of a policy while it runs: how to cancel it, and the calls begun for it, those of policies inside it too."""
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    def __init__(self, within: _Branch | None = None, cancel: Cancel | None = None) -> None:
-        self.cancel, self.made, self._within = cancel or Cancel(), list[Made](), within
-        if within is not None:
-            within.cancel.when_set(self.cancel.set)
+    def close(self) -> None:
+        """Let the threads go; requests that run come to their end."""
+        self._threads.close()
 
-    def begin(self, name: str) -> Made:
-        """A call of this part."""
-        call = Made(name) if self._within is None else self._within.begin(name)
-        self.made.append(call)
-        return call
+    def run(
+        self, name: str, request: Q, *, timeout_ms: float | None = None, draw: Callable[[], float] = random, cancel: Cancel | None = None
+    ) -> Outcome[T]:
+        """Ask a policy or a call. ``timeout_ms`` is for the whole; ``cancel``, once set by another thread, ends it at once.
 
-    def give_up(self, free: bool) -> None:
-        """Cancel it; what has not ended is given up."""
-        for call in self.made:
-            if not call.ended:
-                call.given_up, call.paid = True, not free
-        self.cancel.set()
-
-
-class Executor(Generic[T]):
-    """Policies by name over calls by name; parts of a policy are either. ``failed`` tells a result that is no answer."""
-
-    def __init__(self, policies: Mapping[str, Runnable], calls: Mapping[str, Call[T]], failed: Callable[[T], bool]) -> None:
-        self._policies, self._calls, self._failed = policies, calls, failed
-
-    def run(self, name: str, draw: Callable[[], float], cancel: Cancel | None = None) -> Outcome[T]:
-        """Ask a policy or a call. ``draw``: a uniform number of 0..1, wanted where requests are split."""
-        whole = _Branch(cancel=cancel)
-        outcome = self._asked(name, draw, whole)
-        return replace(outcome, calls=tuple(whole.made))
-
-    def _asked(self, name: str, draw: Callable[[], float], branch: _Branch) -> Outcome[T]:
-        policy = self._policies.get(name)
-        if isinstance(policy, Split):
-            return self._asked(_drawn(policy, draw()), draw, branch)
-        if isinstance(policy, Fallback):
-            return self._fallback(policy, draw, branch)
-        if isinstance(policy, Hedge):
-            return self._hedge(policy, draw, branch)
-        return self._called(name, branch)
-
-    def _called(self, name: str, branch: _Branch) -> Outcome[T]:
-        call = branch.begin(name)
+        ``draw``: a uniform number of 0..1, wanted where requests are split.
+        """
+        if self._threads.closed:
+            raise EdgeroiError("the executor is closed", fix="run it inside its `with`")
+        self._steering.check_asked(name, timeout_ms)
+        whole, asked = Branch(), Asked(request, draw, threading.get_ident())
+        if cancel is not None:
+            cancel.when_set(whole.give_up)
+        job = partial(self._part, name, asked, whole)
         try:
-            result = self._calls[name](branch.cancel)
-        except Exception as error:
-            return Outcome(None, name, False, error)
+            if timeout_ms is None and cancel is None:
+                ended: Ended[T] | None = job()
+            else:
+                ended = self._within(whole, None if timeout_ms is None else timeout_ms / 1e3, name, job)
+        except BaseException:
+            whole.give_up()
+            raise
         finally:
-            call.ended = True
-        return Outcome(result, name, not self._failed(result))
+            if cancel is not None:
+                cancel.drop(whole.give_up)
+        if ended is None:
+            late = timeout_ms is not None and not (cancel and cancel.is_set())
+            ended = Ended(None, name, error=overdue(name, timeout_ms) if late else GivenUp(f"{name} was cancelled"))
+        return whole.outcome(ended)
 
-    def _fallback(self, policy: Fallback, draw: Callable[[], float], branch: _Branch) -> Outcome[T]:
-        ended: queue.SimpleQueue[Outcome[T]] = queue.SimpleQueue()
-        first = self._begun(policy.first, draw, branch, ended)
-        outcome = _next(ended, policy.after.likely / 1e3 if policy.after and "timeout" in policy.on else None)
-        if outcome is None:
-            first.give_up(policy.abandoned_free)
-        elif outcome.ok or "error" not in policy.on:
-            return outcome
-        if branch.cancel.is_set():
-            return outcome or Outcome(None, policy.first, False)
-        return self._asked(policy.then, draw, branch)
+    def _part(self, name: str, asked: Asked[Q], branch: Branch) -> Ended[T]:
+        """Ask a part; whatever the functions we were given raise is how it ended, since in a thread of ours nobody would hear of it."""
+        try:
+            return self._served(self._steering.chosen(name, asked.request, asked.draw, branch), asked, branch)
+        except BaseException as error:
+            if not isinstance(error, Exception) and threading.get_ident() == asked.thread:
+                raise  # Ctrl-C of whoever waits
+            return Ended(None, name, error=error)
 
-    def _hedge(self, policy: Hedge, draw: Callable[[], float], branch: _Branch) -> Outcome[T]:
-        ended: queue.SimpleQueue[Outcome[T]] = queue.SimpleQueue()
-        first = self._begun(policy.first, draw, branch, ended)
-        outcome = _next(ended, policy.after.likely / 1e3)
-        if branch.cancel.is_set() or (outcome is not None and outcome.ok):
-            return outcome or Outcome(None, policy.first, False)
-        then = self._begun(policy.then, draw, branch, ended)
-        if outcome is None:
-            outcome = ended.get()
-        if not outcome.ok:
-            outcome = ended.get()
-        for racer in (first, then):
-            racer.give_up(policy.abandoned_free)
-        return outcome
+    def _served(self, name: str, asked: Asked[Q], branch: Branch) -> Ended[T]:
+        policy = self._steering.policies.get(name)
+        if isinstance(policy, Fallback):
+            return self._fallback(name, policy, asked, branch)
+        if isinstance(policy, Hedge):
+            return self._hedge(name, policy, asked, branch)
+        if isinstance(policy, Cascade):
+            ended = self._part(policy.first, asked, branch)
+            return self._part(policy.then, asked, branch) if self._steering.goes_on(name, policy, ended, branch) else ended
+        limit_ms = self._steering.timeouts_ms.get(name)
+        if limit_ms is None:
+            return self._called(name, asked, branch)
+        part = Branch(branch)
+        in_time = self._within(part, limit_ms / 1e3, name, partial(self._called, name, asked, part))
+        return in_time or Ended(None, name, error=overdue(name, limit_ms))
 
-    def _begun(self, name: str, draw: Callable[[], float], within: _Branch, ended: queue.SimpleQueue[Outcome[T]]) -> _Branch:
-        """The part, running in a thread of its own; it is cancelled where the whole is."""
-        branch = _Branch(within)
-        threading.Thread(target=lambda: ended.put(self._asked(name, draw, branch)), daemon=True).start()
-        return branch
+    def _called(self, name: str, asked: Asked[Q], branch: Branch) -> Ended[T]:
+        call = branch.begin(name)
+        if call is None:
+            return not_asked(name)
+        ended: Ended[T] = Ended(None, name, call=call)
+        try:
+            ended.result = self._calls[name](asked.request, branch.cancel)
+            ended.ok = not self._steering.is_failure(ended.result)
+        except BaseException as error:
+            if not isinstance(error, Exception) and threading.get_ident() == asked.thread:
+                raise
+            ended.result, ended.error = None, error
+        finally:
+            branch.end(call, failed=not ended.ok)
+        return ended
+
+    def _within(self, part: Branch, after_s: float | None, name: str, job: Callable[[], Ended[T]]) -> Ended[T] | None:
+        """Do it, and give the part up after so long; ``None`` where it was given up, by this or from outside."""
+        if name in self._obedient:
+            running = threading.Lock()
+            running.acquire()
+            if after_s is not None:
+                self._threads.start(lambda: running.acquire(timeout=_waitable(after_s)) or part.give_up())
+            try:
+                ended = job()
+            finally:
+                running.release()
+            return ended if part.settle() else None
+        inbox: queue.SimpleQueue[Ended[T] | None] = queue.SimpleQueue()
+        part.cancel.when_set(lambda: inbox.put(None))
+        self._threads.start(lambda: inbox.put(job()))
+        try:
+            found = inbox.get(timeout=None if after_s is None else _waitable(after_s))
+        except queue.Empty:
+            part.give_up()
+            return None
+        return found if found is not None and part.settle() else None
+
+    def _fallback(self, name: str, policy: Fallback, asked: Asked[Q], branch: Branch) -> Ended[T]:
+        after_s = after_s_of(policy)
+        if after_s is None:
+            ended: Ended[T] | None = self._part(policy.first, asked, branch)
+        else:
+            part = Branch(branch, free=policy.abandoned_free)
+            ended = self._within(part, after_s, policy.first, partial(self._part, policy.first, asked, part))
+        if self._steering.falls_back(name, policy, ended, branch):
+            return self._part(policy.then, asked, branch)
+        assert ended is not None
+        return ended
+
+    def _hedge(self, name: str, policy: Hedge, asked: Asked[Q], branch: Branch) -> Ended[T]:
+        race: _Race[T] = _Race(branch, policy)
+
+        def run_second() -> None:
+            if race.second_begins():
+                race.end(race.second, self._part(policy.then, asked, race.second))
+
+        def run_second_later() -> None:
+            if not race.first_ended.acquire(timeout=_waitable(policy.after.likely / 1e3)):
+                run_second()
+
+        def run_first() -> None:
+            ended = self._part(policy.first, asked, race.first)
+            race.first_ended.release()
+            if not race.end(race.first, ended):
+                run_second()
+
+        self._threads.start(run_second_later)
+        if policy.first in self._obedient:
+            run_first()
+        else:
+            self._threads.start(run_first)
+        return self._steering.raced(name, policy, race.ended.get(), race.first, race.second, branch)
 
 
-def _next(ended: queue.SimpleQueue[Outcome[T]], waits_s: float | None) -> Outcome[T] | None:
-    try:
-        return ended.get(timeout=waits_s)
-    except queue.Empty:
-        return None
+class _Race(Generic[T]):
+    """Two parts of a hedge, each in a thread of its own; the first answer ends it, or the second failure, or that it is given up."""
 
+    def __init__(self, branch: Branch, policy: Hedge) -> None:
+        self.first, self.second = Branch(branch, free=policy.abandoned_free), Branch(branch, free=policy.abandoned_free)
+        self.ended: queue.SimpleQueue[Ended[T] | None] = queue.SimpleQueue()
+        self.first_ended, self._second_begun, self._lock = threading.Lock(), threading.Lock(), threading.Lock()
+        self.first_ended.acquire()
+        self._failures, self._over = 0, False
+        branch.cancel.when_set(lambda: self.ended.put(None))
 
-def _drawn(policy: Split, uniform: float) -> str:
-    """The part whose share of 0..1 the number falls into."""
-    reached = 0.0
-    for name, share in zip(policy.parts, policy.at({}), strict=True):
-        reached += share
-        if uniform < reached:
-            return name
-    return policy.parts[-1]
+    def second_begins(self) -> bool:
+        """Whether the second part is to begin now: once, whether the time for it or the first part's failure came first."""
+        return self._second_begun.acquire(blocking=False)
+
+    def end(self, lane: Branch, ended: Ended[T]) -> bool:
+        """A part ended; whether the race is over."""
+        with self._lock:
+            if self._over:
+                return True
+            self._failures += not ended.ok
+            self._over = ended.ok or self._failures == 2
+        if self._over:
+            (self.second if lane is self.first else self.first).give_up()
+            self.ended.put(ended)
+        return self._over

@@ -211,8 +211,8 @@ def _reading(log: LogRef, by: tuple[str, ...], cuts: tuple[Cut, ...]) -> Reading
     return replace(reading, by=(*reading.by, *(cut.column for cut in cuts)), cuts=cuts)
 
 
-def refuse_unsound(profile: Profile, place: Place | None = None) -> None:
-    """Raise where nothing was profiled, a stream was damaged, or more lines were rejected than a verdict can bear."""
+def refuse_unsound(profile: Profile, place: Place | None = None, tolerated: int | None = None) -> None:
+    """Raise where nothing was profiled, a stream was damaged, or more lines were rejected than are ``tolerated``, or a verdict can bear."""
     if not profile.lines.balanced:
         raise InternalFault(f"lines do not balance: {profile.lines}")
     for file in profile.files:
@@ -221,6 +221,6 @@ def refuse_unsound(profile: Profile, place: Place | None = None) -> None:
     if not profile.lines.profiled:
         names = ", ".join(file.path for file in profile.files)
         raise EdgeroiError(f"nothing could be profiled in {names}", place=place, fix="edgeroi profile says why each line was left out")
-    if over_limit(profile.lines):
+    if over_limit(profile.lines, tolerated):
         said = f"{profile.lines.total_rejected:,} of {profile.lines.read:,} lines were rejected, more than a verdict may rest on"
         raise EdgeroiError(said, place=place, fix="edgeroi profile --rejects FILE shows them")

@@ -12,17 +12,18 @@ from edgeroi import __version__
 from edgeroi.errors import EdgeroiError, Place
 from edgeroi.lint import Finding, as_finding, lint_prices, lint_scenario, references, rules
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, count, envelope, mark, text
-from edgeroi.scenario import POLICY_NAME, ManyErrors, Overrides, load_policy, load_policy_beside, scenario_of
+from edgeroi.scenario import POLICY_NAME, ManyErrors, Overrides, load_policy, load_policy_beside, load_routes, scenario_of
 from edgeroi.scenario.reading import begins_with, yaml_files
 from edgeroi.spec import Scenario
 from edgeroi.yamltree import Node, read_tree
 from edgeroi.yamltree import Table as Keys
 
-Kind = Literal["scenario", "policy", "prices", "mapping"]
+Kind = Literal["scenario", "routes", "policy", "prices", "mapping"]
 
 #: Top-level keys by which a file is known, most telling first.
 _KINDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("scenario", frozenset({"workloads"})),
+    ("routes", frozenset({"policies"})),
     ("prices", frozenset({"offers", "sources"})),
     ("policy", frozenset({"rates", "discounts", "materiality", "edge_from", "fail_at", "on_undecided"})),
     ("mapping", frozenset({"map", "const", "require", "not_error", "rules"})),
@@ -100,6 +101,9 @@ def kind_of(path: Path, tree: Node) -> Kind:
 def _others(kind: Kind, path: Path, today: date) -> Iterable[Finding]:
     if kind == "policy":
         load_policy(path)
+        return ()
+    if kind == "routes":
+        load_routes(path)
         return ()
     if kind == "prices":
         from edgeroi.pricebooks import catalogue

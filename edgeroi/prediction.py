@@ -1,8 +1,8 @@
 """What a policy should have taken, by the algebra of ``edgeroi.policy`` on its parts as they were measured in the same run.
 
 The parts were asked the same payloads in the same blocks, so it is measured too which of their latencies go together. What the
-prediction leaves out is in the measurement: connections opened again after a loser was hung up on, threads, and what one request of a
-policy does to the next.
+prediction leaves out is in the measurement: connections opened again after a loser was hung up on, the thread that wakes when the time
+is over, and what one request of a policy does to the next.
 """
 
 from __future__ import annotations

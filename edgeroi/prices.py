@@ -423,13 +423,17 @@ class PriceBook:
             raise UnknownModel(f"{wanted.provider} lists no model {wanted.model!r}", place=place, fix=_nearest(wanted.model, rows))
         return found
 
-    def find(self, ref: str, at: date, context: Mapping[str, str] | None = None, *, place: Place | None = None) -> Price:
+    def find(
+        self, ref: str, at: date, context: Mapping[str, str] | None = None, *, place: Place | None = None, was_used: bool = False
+    ) -> Price:
         """What the referenced offer charges on day ``at`` in ``context`` (``{"processing": "batch"}``).
 
+        ``was_used``: a log shows that it was served that day, whatever the book knows of its retirement.
         Raises ``UnknownProvider``, ``UnknownModel``, ``UnmatchedContext`` or ``Retired`` (exit 2), and ``Unpriced`` (exit 3).
         """
         rows = self.model_rows(ref, place)
-        _refuse_retired(ref, rows, at, place)
+        if not was_used:
+            _refuse_retired(ref, rows, at, place)
         matching = _in_context(ref, rows, context_of(context or {}), place)
         in_force = [row for row in matching if row.applies_on(at)]
         if not in_force:

@@ -175,7 +175,7 @@ def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0) -
         "groups": [*(_group_document(line) for line in lines), *(_aggregate_document(*one) for one in stated)],
         "saving_ms": saving_ms,
     }
-    return Report("profile", document, (*sections, _account(profile)), notes)
+    return Report("profile", document, (*sections, account(profile)), notes)
 
 
 def _whole_document(profile: Profile, outline: Profile) -> Mapping[str, Json]:
@@ -493,7 +493,7 @@ def _iso(at_ns: int | None) -> str | None:
     return None if at_ns is None else _instant(at_ns).isoformat().replace("+00:00", "Z")
 
 
-def _account(profile: Profile) -> Text:
+def account(profile: Profile) -> Text:
     """Where every line went, file by file, and the first few that could not be read."""
     return Text((*_total_words(profile), *_file_words(profile.files), *_reject_words(profile)), tone="quiet")
 

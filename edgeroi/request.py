@@ -174,9 +174,10 @@ class Labels:
     @classmethod
     def of(cls, values: Iterable[str | None], n: int) -> Labels:
         """Code ``n`` values in order of first appearance."""
-        places: dict[str, int] = {}
-        codes = np.fromiter((-1 if v is None else places.setdefault(v, len(places)) for v in values), np.int32, n)
-        return cls(codes, tuple(places))
+        told = values if isinstance(values, list) else list(values)
+        names = tuple(name for name in dict.fromkeys(told) if name is not None)
+        places: dict[str | None, int] = {name: place for place, name in enumerate(names)} | {None: -1}
+        return cls(np.fromiter(map(places.__getitem__, told), np.int32, n), names)
 
     @classmethod
     def constant(cls, value: str, n: int) -> Labels:

@@ -528,13 +528,13 @@ def _seed(verdicts: Verdicts) -> int | None:
 
 def _scenario(scenario: JudgedScenario) -> Json:
     workloads: list[Json] = [_workload(d, [f for f in scenario.findings if f.workload == d.case.workload]) for d in scenario.decisions]
-    shared: list[Json] = [_check(f) for f in scenario.findings if f.workload is None]
+    shared: list[Json] = [finding_document(f) for f in scenario.findings if f.workload is None]
     return {"name": scenario.name, "file": scenario.file, "workloads": workloads, "checks": shared}
 
 
 def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
     case, books = decision.case, decision.books
-    checks: list[Json] = [_check(finding) for finding in findings]
+    checks: list[Json] = [finding_document(finding) for finding in findings]
     return {
         "workload": case.workload,
         "runs_on": case.runs_on,
@@ -714,7 +714,8 @@ def _break_even(decision: Decision) -> dict[str, Json] | None:
     return {name: _finite(value) for name, value in decision.books.break_even.items()}
 
 
-def _check(finding: Finding) -> Json:
+def finding_document(finding: Finding) -> dict[str, Json]:
+    """A rule as every document tells of it."""
     return {
         "rule": finding.rule,
         "level": finding.level,

@@ -1,18 +1,23 @@
 """One request on a real connection, every phase stamped where it happens: in the name lookup, the socket and the handshake themselves.
 
-The HTTP of ``httpcore`` is used (it is what httpx sends with, and adds the least of the Python clients), over a network backend of ours
-that looks the name up, dials the address and stamps each read and write. Nothing is retried, no redirect is followed, certificates are
+The HTTP of ``httpcore`` is used (it is what httpx sends with, and adds the least of the Python clients), over sockets of ours:
+we look the name up, dial the address and stamp each read and write. Nothing is retried, no redirect is followed, certificates are
 verified, and a whole exchange has one deadline.
 """
 
 from __future__ import annotations
 
+import errno
+import ipaddress
+import os
+import queue
 import re
+import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
@@ -24,7 +29,7 @@ from edgeroi import __version__
 from edgeroi.dialects.dialect import Asked, Listener
 from edgeroi.errors import EdgeroiError
 from edgeroi.exchange import Answer, Connection, Exchange, Stamps
-from edgeroi.executor import Cancel
+from edgeroi.underway import Cancel
 
 USER_AGENT = f"edgeroi/{__version__} (latency probe)"
 #: A new connection that is idle longer than this is not used again: most servers close theirs after five seconds or more.
@@ -41,6 +46,8 @@ _SITES: tuple[tuple[bytes, Callable[[str], str]], ...] = (
 )
 _DURATION = re.compile(r"([^;,\s]+)[^,]*?;\s*dur=([0-9.]+)")
 Clock = Callable[[], int]
+#: Waits for one socket; where there is poll, for any number of open files.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +77,17 @@ class GivenUp(Exception):
 
 
 class TimedStream(httpcore.NetworkStream):
-    """A connection's bytes, each read and write stamped, none waited for beyond the deadline."""
+    """A connection's bytes, each read and write stamped, none waited for beyond the deadline or once nobody wants them."""
 
-    def __init__(self, inner: httpcore.NetworkStream, visit: Visit) -> None:
-        self._inner, self._visit = inner, visit
+    def __init__(self, held: socket.socket, visit: Visit) -> None:
+        self._socket, self._visit = held, visit
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """What has come, waited for as long as the deadline allows."""
         visit = self._visit
-        data = self._inner.read(max_bytes, visit.left())
+        self._socket.settimeout(visit.left())
+        with _told_as(httpcore.ReadTimeout, httpcore.ReadError):
+            data = self._socket.recv(max_bytes)
         now = visit.clock()
         if data:
             visit.stamps.first_byte = visit.stamps.first_byte or now
@@ -89,31 +98,44 @@ class TimedStream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it."""
         visit = self._visit
-        self._inner.write(buffer, visit.left())
+        self._socket.settimeout(visit.left())
+        with _told_as(httpcore.WriteTimeout, httpcore.WriteError):
+            self._socket.sendall(buffer)
         visit.stamps.sent = visit.clock()
         visit.bytes_out += len(buffer)
 
     def close(self) -> None:
         """Close the socket."""
-        self._inner.close()
+        self._socket.close()
 
     def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None) -> TimedStream:
         """The same connection, encrypted."""
-        begun = self._visit.clock()
-        inner = self._inner.start_tls(ssl_context, server_hostname, self._visit.left())
-        self._visit.stamps.tls = self._visit.clock() - begun
-        self._visit.socket = inner.get_extra_info("socket")  # the one before it has handed its connection over
-        return TimedStream(inner, self._visit)
+        visit, begun = self._visit, self._visit.clock()
+        with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
+            try:
+                wrapped = ssl_context.wrap_socket(self._socket, server_hostname=server_hostname, do_handshake_on_connect=False)
+                visit.socket = self._socket = wrapped  # the one before it has handed its connection over
+                wrapped.settimeout(visit.left())
+                wrapped.do_handshake()
+            except BaseException:
+                self.close()
+                raise
+        visit.stamps.tls = visit.clock() - begun
+        return self
 
     def get_extra_info(self, info: str) -> Any:
-        """What the socket knows."""
-        return self._inner.get_extra_info(info)
+        """What the socket knows, as ``httpcore`` asks for it."""
+        if info == "socket":
+            return self._socket
+        if info == "ssl_object":
+            return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
+        return _ready(self._socket, selectors.EVENT_READ, 0.0) if info == "is_readable" else None
 
 
 class TimedBackend(httpcore.NetworkBackend):
-    """Opens connections: looks the name up, dials its addresses in turn, stamps both. ``inner`` does the dialling."""
+    """Opens connections: looks the name up, dials its addresses in turn, stamps both. ``inner`` dials in its place where it is given."""
 
-    def __init__(self, visit: Visit, inner: httpcore.NetworkBackend) -> None:
+    def __init__(self, visit: Visit, inner: httpcore.NetworkBackend | None) -> None:
         self._visit, self._inner = visit, inner
 
     def connect_tcp(
@@ -126,25 +148,98 @@ class TimedBackend(httpcore.NetworkBackend):
     ) -> TimedStream:
         """A connection to the first address that answers."""
         visit, begun = self._visit, self._visit.clock()
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise NameNotFound(str(error)) from None
+        found = self._looked_up(host, port)
         looked_up = visit.clock()
         visit.stamps.dns = looked_up - begun
         failed: Exception | None = None
-        for *_, address in found:
+        for family, *_, address in found:
             try:
-                stream = self._inner.connect_tcp(
-                    str(address[0]), port, visit.left(), local_address, [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-                )
+                held = self._dialled(family, address) if self._inner is None else self._dialled_by(self._inner, str(address[0]), port)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
                 continue
             visit.stamps.connect = visit.clock() - looked_up
-            visit.socket = stream.get_extra_info("socket")
-            return TimedStream(stream, visit)
+            held.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            visit.socket = held
+            return TimedStream(held, visit)
         raise failed or NameNotFound(f"{host} has no address")
+
+    def _looked_up(self, host: str, port: int) -> list[Any]:
+        """A name's addresses. What looks a name up cannot be woken, so where it may be given up, another thread does it."""
+        cancel = self._visit.cancel
+        if cancel is None or _is_address(host):
+            found = _addresses(host, port)
+        else:
+            inbox: queue.SimpleQueue[list[Any] | NameNotFound] = queue.SimpleQueue()
+            cancel.when_set(lambda: inbox.put([]))
+            threading.Thread(target=lambda: inbox.put(_addresses(host, port)), daemon=True).start()
+            try:
+                found = inbox.get(timeout=self._visit.left())
+            except queue.Empty:
+                raise DeadlinePassed from None
+            self._visit.left()
+        if isinstance(found, NameNotFound):
+            raise found
+        return found
+
+    def _dialled(self, family: int, address: Any) -> socket.socket:
+        """A connected socket, which giving up reaches while it connects."""
+        visit, held = self._visit, socket.socket(family, socket.SOCK_STREAM)
+        try:
+            held.setblocking(False)
+            visit.socket = held
+            code = held.connect_ex(address)
+            left = visit.left()  # one that is given up before it began to connect was not woken
+            if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+                if not _ready(held, selectors.EVENT_WRITE, left):
+                    raise httpcore.ConnectTimeout
+                code = held.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise httpcore.ConnectError(os.strerror(code))
+            visit.left()
+        except BaseException:
+            held.close()
+            raise
+        return held
+
+    def _dialled_by(self, inner: httpcore.NetworkBackend, host: str, port: int) -> socket.socket:
+        held: socket.socket = inner.connect_tcp(host, port, self._visit.left()).get_extra_info("socket")
+        return held
+
+
+@contextmanager
+def _told_as(timeout: type[Exception], failure: type[Exception]) -> Iterator[None]:
+    """Tell what a socket does in the words of ``httpcore``."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise timeout(error) from error
+    except OSError as error:
+        raise failure(error) from error
+
+
+def _ready(held: socket.socket, event: int, timeout_s: float) -> bool:
+    """Whether a socket can be read or written without waiting, within so long; a closed one can."""
+    if held.fileno() < 0:
+        return True
+    with _Selector() as selector:
+        selector.register(held, event)
+        return bool(selector.select(timeout_s))
+
+
+def _addresses(host: str, port: int) -> list[Any] | NameNotFound:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # a label that is too long is told as UnicodeError
+        return NameNotFound(str(error))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 class NameNotFound(Exception):
@@ -161,14 +256,15 @@ class Visit:
     bytes_in: int = 0
     bytes_out: int = 0
     socket: socket.socket | None = None
+    cancel: Cancel | None = None
     given_up: bool = False
     open: bool = False
     guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, begun_ns: int, deadline_ns: int) -> Stamps:
+    def begin(self, begun_ns: int, deadline_ns: int, cancel: Cancel | None) -> Stamps:
         """Forget the exchange before, and start the next; gives its stamps."""
         self.stamps, self.deadline_ns, self.bytes_in, self.bytes_out = Stamps(begun=begun_ns), deadline_ns, 0, 0
-        self.given_up, self.open = False, True
+        self.cancel, self.given_up, self.open = cancel, False, True
         return self.stamps
 
     def end(self) -> None:
@@ -207,7 +303,7 @@ class Wire:
         if told.scheme not in ("http", "https") or not told.hostname:
             raise EdgeroiError("a URL begins with http:// or https:// and names a host", key="url")
         self.endpoint, self.clock = endpoint, clock
-        self._backend = backend or httpcore.SyncBackend()
+        self._backend = backend
         self._base = told.path.rstrip("/")
         self._query = f"?{told.query}" if told.query else ""
         self._origin = httpcore.URL(scheme=told.scheme, host=told.hostname, port=told.port, target="/").origin
@@ -227,13 +323,14 @@ class Wire:
         """Send a request and hear its answer to the end. Never raises for what the network or the server does.
 
         ``base``: target, intended time, block and labels of the result; its intended time is on this wire's clock. ``cancel``: hangs up
-        when it is set, and the result is the failure ``given_up``.
+        at once when it is set, whether a name is looked up, a connection made or an answer waited for; the result is the failure
+        ``given_up``.
         """
         from dataclasses import replace
 
         begun = self.clock()
         connection, visit, kind = self._taken(fresh=self.endpoint.fresh or base.cold)
-        stamps = visit.begin(begun, begun + int(self.endpoint.timeout_s * 1e9))
+        stamps = visit.begin(begun, begun + int(self.endpoint.timeout_s * 1e9), cancel)
         heard = _Heard(listener, visit, self.endpoint.keep_body)
         if cancel is not None:
             cancel.when_set(lambda: visit.give_up(stamps))

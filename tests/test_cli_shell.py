@@ -215,7 +215,7 @@ def test_help_loads_no_command_and_nothing_heavy() -> None:
 
 def test_help_groups_the_commands() -> None:
     said = run(["--help"]).stdout
-    panels = {panel: said.index(f"\n{panel}:\n") for panel in ("Decide", "Measure", "Set up", "Options")}
+    panels = {panel: said.index(f"\n{panel}:\n") for panel in ("Decide", "Measure", "Operate", "Set up", "Options")}
     assert list(panels.values()) == sorted(panels.values())
     assert all(said.index(f"\n  {command.name} ") > panels[command.panel] for command in COMMANDS)
 

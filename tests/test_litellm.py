@@ -353,9 +353,9 @@ def test_a_column_at_a_time_says_what_record_by_record_says(records, by):
 
 
 def test_the_quick_way_is_taken():
-    from edgeroi.logs.litellm_columns import applies, ordinary
+    from edgeroi.logs.litellm_columns import PlainTold, applies, ordinary
 
     assert applies(reading())
-    found = ordinary([payload(), payload(status="failure"), spend_row()], np.zeros(3, bool), reading())
+    found = ordinary(PlainTold([payload(), payload(status="failure"), spend_row()]), np.zeros(3, bool), reading())
     assert (found.batch.n, found.odd.tolist()) == (1, [1, 2])
-    assert ordinary([spend_row()] * 2, np.zeros(2, bool), reading()).batch.n == 2
+    assert ordinary(PlainTold([spend_row()] * 2), np.zeros(2, bool), reading()).batch.n == 2

@@ -15,7 +15,7 @@ from edgeroi.logs.format import Head, detect, formats
 from edgeroi.logs.otlp import FORMAT
 from edgeroi.logs.reading import reading
 from edgeroi.logs.record import Bad
-from edgeroi.logs.spans import outermost, span_of
+from edgeroi.logs.spans import span_of
 from edgeroi.request import COLUMNS
 
 START = 1782187866601937580
@@ -156,14 +156,12 @@ def test_a_server_span_whose_client_is_not_in_the_log_is_the_request(tmp_path):
     assert profiled(tmp_path, export(alone), seen_from="client").seen_from == "client"
 
 
-def test_a_span_between_them_does_not_part_them_but_an_agent_does():
-    resource = {"service.name": "shop"}
-    client = span_of(span(), resource)
-    http = span_of(span({"http__method": "POST"}, spanId="h1", parentSpanId="c1"), resource)
-    agent = span_of(span({"gen_ai__operation__name": "invoke_agent"}, spanId="h1", parentSpanId="c1"), resource)
-    server = span_of(span({"gen_ai__usage__prompt_tokens": 1}, spanId="s1", parentSpanId="h1"), resource)
-    assert outermost([client, http, server]).inner == 1
-    assert outermost([client, agent, server]).inner == 0
+def test_a_span_between_them_does_not_part_them_but_an_agent_does(tmp_path):
+    http = span({"http__method": "POST"}, spanId="h1", parentSpanId="c1")
+    agent = span({"gen_ai__operation__name": "invoke_agent"}, spanId="h1", parentSpanId="c1")
+    server = span({"gen_ai__operation__name": "chat", "gen_ai__usage__prompt_tokens": 1}, spanId="s1", parentSpanId="h1")
+    assert profiled(tmp_path, export(span(), http, server)).total.requests == 1
+    assert profiled(tmp_path, export(span(), agent, server)).total.requests == 2
 
 
 def test_two_requests_of_one_agent_are_two(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import pytest
 import trustme
@@ -106,9 +108,11 @@ def test_where_a_part_never_answered_nothing_is_predicted() -> None:
 def given_up_after(seconds: float, wire: Wire) -> tuple[Exchange, float]:
     """An exchange that is cancelled so long after it began, and how long it took, s."""
     cancel = Cancel()
-    threading.Timer(seconds, cancel.set).start()
+    timer = threading.Timer(seconds, cancel.set)
+    timer.start()
     begun = time.perf_counter()
     found = wire.exchange(HTTP.ask({}, None, False), HTTP.listen(False), Exchange("edge", 0, Stamps()), cancel)
+    timer.cancel()
     return found, time.perf_counter() - begun
 
 
@@ -122,6 +126,54 @@ def test_giving_up_wakes_whoever_waits_for_the_answer(encrypted: bool) -> None:
         found, took_s = given_up_after(0.2, wire)
     assert (found.error, found.status) == ("given_up", None)
     assert took_s < 10  # the answer would have come after 20 s
+
+
+def test_giving_up_wakes_whoever_waits_for_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, closing_all() as held:
+        port = full.getsockname()[1]
+        for _ in range(4):  # nobody accepts them, so the queue is full and the next is not heard
+            held.append(socket.socket())
+            held[-1].setblocking(False)
+            held[-1].connect_ex(("127.0.0.1", port))
+        found, took_s = given_up_after(0.2, Wire(Endpoint(f"http://127.0.0.1:{port}", timeout_s=60.0)))
+    assert (found.error, found.stamps.connect, found.bytes_out) == ("given_up", None, 0)
+    assert took_s < 10
+
+
+def test_giving_up_wakes_whoever_agrees_on_encryption() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts in the kernel, and never says a word
+        found, took_s = given_up_after(0.2, Wire(Endpoint(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout_s=60.0)))
+    assert (found.error, found.stamps.tls) == ("given_up", None)
+    assert found.stamps.connect is not None
+    assert took_s < 10
+
+
+def test_giving_up_waits_for_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(60) and [])
+    found, took_s = given_up_after(0.2, Wire(Endpoint("http://slow.example", timeout_s=60.0)))
+    assert (found.error, found.stamps.dns) == ("given_up", None)
+    assert took_s < 10
+    late, took_s = given_up_after(20.0, Wire(Endpoint("http://slow.example", timeout_s=0.2)))
+    assert (late.error, took_s < 10) == ("timeout", True)
+    answered.set()
+
+
+def test_a_name_is_still_looked_up_where_it_may_be_given_up() -> None:
+    with Server(delays) as server:
+        wire = Wire(Endpoint(f"http://localhost:{server.port}/delay/0", timeout_s=30.0))
+        found = wire.exchange(HTTP.ask({}, None, False), HTTP.listen(False), Exchange("edge", 0, Stamps()), Cancel())
+        wire.close()
+    assert (found.error, found.status) == (None, 200)
+    assert found.stamps.dns
+
+
+@contextmanager
+def closing_all() -> Iterator[list[socket.socket]]:
+    held: list[socket.socket] = []
+    yield held
+    for each in held:
+        each.close()
 
 
 def test_giving_up_while_connecting_ends_once_connected() -> None:

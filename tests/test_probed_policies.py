@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,7 @@ def probed_document(folder: Path, policy: str, requests: int, cycle: list[int]) 
 @pytest.mark.slow
 def test_a_fallback_takes_what_its_parts_predict(tmp_path: Path) -> None:
     cycle = np.random.default_rng(4).permutation(CYCLE).tolist()
+    apart: list[tuple[dict[str, float], dict[str, float]]] = []
 
     def measured() -> Iterator[str]:
         document = probed_document(tmp_path, "fallback: {first: edge, then: cloud, after: 50 ms}", 200, cycle)
@@ -64,13 +66,15 @@ def test_a_fallback_takes_what_its_parts_predict(tmp_path: Path) -> None:
         assert (policy["name"], policy["kind"], policy["parts"]) == ("both", "fallback", ["edge", "cloud"])
         predicted, found = policy["predicted"], policy["measured"]
         assert (found["requests"], found["failure_ratio"]) == (200, 0.0)
-        noise = document["selftest"]["added_ms"]["p99"]  # differences below it are nobody's, by the probe's own rule
+        added = document["selftest"]["added_whole_ms"]  # the p95 here is the median of the slower kind
+        noise = {"p50": added["p50"], "p95": added["p50"], "p99": added["p99"]}
+        apart.append((noise, {which: abs(predicted["latency_ms"][which] - found["latency_ms"][which]) for which in EXPECTED}))
         for which, truth in EXPECTED.items():
-            sides = [side["latency_ms"][which] for side in (predicted, found)]
-            if abs(sides[0] - sides[1]) > max(1.0, 0.03 * truth, noise):
-                yield f"{which} predicted and measured"
-            if max(abs(side - truth) for side in sides) > max(1.0, 0.03 * truth) + 2 * noise:
-                yield f"{which} as it follows from the delays"
+            if apart[-1][1][which] > max(1.0, 0.03 * truth):
+                yield which
+            for side in (predicted, found):  # neither is without what the probe itself adds
+                if abs(side["latency_ms"][which] - truth) > max(1.0, 0.03 * truth) + added["p99"]:
+                    yield f"{which} as it follows from the delays"
         # All go to the edge; a tenth to the cloud as well: both are paid for.
         for side in (predicted, found):
             if abs(side["calls"]["edge"] - 1) > 1e-9 or abs(side["calls"]["cloud"] - 0.1) > 0.005:
@@ -85,7 +89,11 @@ def test_a_fallback_takes_what_its_parts_predict(tmp_path: Path) -> None:
         assert all(row["calls"] == (["edge", "cloud"] if row["answered_by"] == "cloud" else ["edge"]) for row in mine)
         assert nearest([row["latency_ms"] for row in mine], 0.95) == pytest.approx(found["latency_ms"]["p95"], abs=1e-3)
 
-    assert not wrong_every_time(measured, most=5)
+    # Within 1 ms or 3 % in one of the runs. Where the machine was too busy in all, the quietest by its own self-test may be as far off as
+    # that says the probe is by itself: the median by its median, the slowest by its p99.
+    wrong = wrong_every_time(measured, most=5)
+    noise, between = min(apart, key=lambda told: told[0]["p99"])
+    assert not {what for what in wrong if between.get(what, math.inf) > noise.get(what, 0.0)}, apart
 
 
 @pytest.mark.parametrize(

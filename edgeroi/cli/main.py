@@ -44,6 +44,8 @@ COMMANDS = (
     Command("ab", "Measure", "Edge against cloud as an experiment: effects on latency, quality and cost."),
     Command("ab-plan", "Measure", "How many requests and days an experiment takes."),
     Command("selftest", "Measure", "What the probe itself adds on this machine."),
+    Command("route", "Operate", "What a routing or fallback policy would cost and gain; its threshold; its export."),
+    Command("spend", "Operate", "Where inference ran and what it cost: edge share, budgets, projection, the bill."),
     Command("init", "Set up", "Draft a scenario from a log."),
     Command("prices", "Set up", "List, show and compare prices."),
     Command("lint", "Set up", "Check scenarios, mappings and price files."),

@@ -68,9 +68,11 @@ def profile(
     """
     from edgeroi import __version__
     from edgeroi.cli.output import write_report
+    from edgeroi.memory import seek_cycles_rarely
     from edgeroi.profile_report import profile_report
     from edgeroi.request import LineCount
 
+    seek_cycles_rarely()
     saving_ms = milliseconds_of(saving, "--saving")
     target = _saved_to(save, update, dedupe=dedupe)
     tolerated(max_rejected, LineCount())  # a slip in it is told before the logs are read

@@ -1,4 +1,4 @@
-"""The options by which a command reads logs, as one value; ``profile``, ``compare`` and ``init`` read with it."""
+"""The options by which a command reads logs, as one value; ``profile``, ``compare``, ``init`` and ``spend`` read with it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edgeroi.cli.exits import Terminated
 
 if TYPE_CHECKING:
     from edgeroi.cli.options import Engine, Vantage
+    from edgeroi.engines.folding import Fold
     from edgeroi.engines.workers import Run
     from edgeroi.logs.reading import Reading
     from edgeroi.request import LineCount
     from edgeroi.workload import Profile
 
+
+F = TypeVar("F", bound="Fold")
 
 #: How long a reading process may take to end once it is told to.
 _GRACE_SECONDS = 10
@@ -105,9 +108,23 @@ class LogOptions:
                 grow=grow,
                 go=self._go(),
             )
-        if terminated:
-            return profile, Terminated()
-        return profile, KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None
+        return profile, _interruption(profile, terminated)
+
+    def fold_partly(self, fold: F) -> tuple[Profile, F, BaseException | None]:
+        """The same, and what a fold came to that met each of the requests."""
+        from edgeroi.cli.output import progress
+        from edgeroi.engines.local import read_folded
+
+        with progress("reading") as at, _terminated_like_interrupted() as terminated, _as_it_came(terminated):
+            profile, met = read_folded(self.logs, self.reading(), fold, jobs=self.jobs, progress=at, rejects_to=self.rejects)
+        return profile, met, _interruption(profile, terminated)
+
+
+def _interruption(profile: Profile, terminated: list[int]) -> BaseException | None:
+    """What to end with, once it is shown, where the reading was told to stop."""
+    if terminated:
+        return Terminated()
+    return KeyboardInterrupt() if any(note.startswith("interrupted") for note in profile.notes) else None
 
 
 def _meanwhile(at: Callable[[int, int], None]) -> Callable[[int, int], None]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from xxhash import xxh3_128
 
 from edgeroi.engines import inputs as cutting
-from edgeroi.engines.inputs import Input, first_bytes
+from edgeroi.engines.inputs import Input, start_of
 from edgeroi.errors import EdgeroiError, Place
 from edgeroi.logs.format import HEAD_BYTES
 from edgeroi.logs.reading import Reading
@@ -142,7 +142,7 @@ def _begins_alike(input: Input, log: FileAccount) -> bool:
         return False
     if growth.head_bytes == input.start[1]:
         return growth.head == input.start[0]
-    return growth.head == xxh3_128(first_bytes(input.source)[: growth.head_bytes]).digest()
+    return growth.head == xxh3_128(start_of(input.source)[0].data[: growth.head_bytes]).digest()
 
 
 def _why_whole(input: Input) -> str:

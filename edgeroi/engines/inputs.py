@@ -107,10 +107,7 @@ def _input(source: Source, reading: Reading) -> Input:
         head = replace(head, whole=head.whole and len(first) <= HEAD_BYTES)
         return _as_detected(source, reading, head, compression_of(first) is not None, first)
     try:
-        with opened_file(source) as raw:
-            first = raw.read(4)
-            raw.seek(0)
-            head = _head(opened(raw, first), source)
+        head, first = start_of(source)
     except OSError as error:
         raise EdgeroiError(f"cannot be read: {error.strerror}", place=Place(source.path)) from None
     return _as_detected(source, reading, head, compression_of(first) is not None, b"")
@@ -162,12 +159,12 @@ def let_go(source: Source) -> None:
         pipe.close()
 
 
-def first_bytes(source: Source) -> bytes:
-    """The first bytes of a file, decompressed."""
+def start_of(source: Source) -> tuple[Head, bytes]:
+    """The start of a file as formats are shown it, decompressed, and its first four bytes as they stand there."""
     with opened_file(source) as raw:
         first = raw.read(4)
         raw.seek(0)
-        return _head(opened(raw, first), source).data
+        return _head(opened(raw, first), source), first
 
 
 def _head(stream: BinaryIO, source: Source) -> Head:

@@ -21,7 +21,7 @@ from edgeroi.engines.counting import Bin, merge
 from edgeroi.engines.folding import Fold
 from edgeroi.engines.reader import Block, Part, Plan, Reader
 from edgeroi.errors import EdgeroiError, InternalFault
-from edgeroi.memory import keep_freed
+from edgeroi.memory import keep_freed, seek_cycles_rarely
 from edgeroi.workload import Partial
 
 Progress = Callable[[int, int], None]
@@ -193,6 +193,7 @@ def _work(end: Any, plan: Plan, shares: _Shares) -> None:
     """A worker: tasks until there are none or it is told to stop, blocks of others' tasks, then what they came to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed()
+    seek_cycles_rarely()
     try:
         reader = Reader(plan, shares.tell, shares.stop.is_set, shares.hand_over)
         for number in shares.tasks():

@@ -5,7 +5,7 @@ An instant with a zone is one, one without is rejected; a duration type says its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,34 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Coded(Sequence[Any]):
+    """The raw values of a column that repeats a few: ``told[codes[i]]``, ``None`` where the code is -1."""
+
+    codes: NDArray[np.int32]
+    told: tuple[Any, ...]
+
+    def __len__(self) -> int:
+        return self.codes.size
+
+    def __getitem__(self, row: Any) -> Any:
+        code = self.codes[row]
+        return None if code < 0 else self.told[code]
+
+    @property
+    def uses(self) -> tuple[NDArray[np.int32], tuple[Any, ...]]:
+        """The codes, and what each stands for: unknown, whose code is -1, comes last."""
+        return self.codes, (*self.told, None)
+
+    def only(self, rows: NDArray[np.intp]) -> Coded:
+        """Some rows of it; what none of them says is no longer among what is told."""
+        codes = self.codes[rows]
+        used = set(codes.tolist())
+        return Coded(codes, tuple(value if code in used else None for code, value in enumerate(self.told)))
+
+
 #: The raw values of a column; an array holds doubles (NaN: unknown) or instants in ns (``NO_INSTANT``: unknown).
 Values = Sequence[Any] | NDArray[Any]
 _NS_PER_UNIT = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -91,6 +119,24 @@ class Row:
     raw: bytes
 
 
+class LineRows(Sequence[Row]):
+    """Complete lines as rows, numbered from ``first``, cut only where one is asked for."""
+
+    def __init__(self, text: bytes, n: int, first: int = 1) -> None:
+        self.text, self.n, self.first = text, n, first
+        self._cut: list[bytes] | None = None
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, row: Any) -> Any:
+        if not 0 <= row < self.n:
+            raise IndexError(row)
+        if self._cut is None:
+            self._cut = self.text.split(b"\n")
+        return Row(self.first + row, self._cut[row])
+
+
 def take_rows(intake: Intake, columns: Mapping[str, Values], rows: Sequence[Row]) -> Batch | None:
     """Judge records whose raw values stand side by side: those in order a column at a time, the others one by one.
 
@@ -113,6 +159,8 @@ def take_rows(intake: Intake, columns: Mapping[str, Values], rows: Sequence[Row]
 
 
 def _at(values: Values, rows: NDArray[np.intp]) -> Values:
+    if isinstance(values, Coded):
+        return values.only(rows)
     return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows.tolist()]
 
 
@@ -168,18 +216,25 @@ class _Judged:
             self.odd |= bad
         elif kind == "label":
             if column in reading.kept:
-                self.labels[column] = Labels.of((value or None for value in values), len(values))
+                self.labels[column] = _labelled(values, lambda value: value or None)
         elif kind == "mark":
-            self.labels[column] = Labels.of((mark_text(value) or None for value in values), len(values))
+            self.labels[column] = _labelled(values, lambda value: mark_text(value) or None)
         elif kind in ("status", "error"):
             self._take_outcome(column, values, reading)
+        elif isinstance(values, Coded):
+            codes, told = values.uses
+            self._take_numbers(column, np.array(told, np.float64)[codes], reading)
         else:
             self._take_numbers(column, np.array(values, np.float64), reading)
 
     def _take_outcome(self, column: str, values: Values, reading: Reading) -> None:
-        places = {value: place for place, value in enumerate(dict.fromkeys(values))}
-        codes = np.fromiter(map(places.__getitem__, values), np.int32, len(values))
-        outcomes = [_outcome(COLUMNS[column], value, reading) for value in places]
+        if isinstance(values, Coded):
+            codes, told = values.uses
+        else:
+            told = tuple(dict.fromkeys(values))
+            places = {value: place for place, value in enumerate(told)}
+            codes = np.fromiter(map(places.__getitem__, values), np.int32, len(values))
+        outcomes = [_outcome(COLUMNS[column], value, reading) for value in told]
         self.odd |= np.array([failed is None for failed, _ in outcomes], np.bool_)[codes]
         self.failed |= np.array([bool(failed) for failed, _ in outcomes], np.bool_)[codes]
         if column in reading.kept:
@@ -211,6 +266,14 @@ class _Judged:
         numbers = {column: values[keep] for column, values in self.numbers.items()}
         labels = {column: Labels(label.codes[keep], label.names) for column, label in self.labels.items()}
         return Batch(keep.size, self.failed[keep], numbers, labels, None if self.instants is None else self.instants[keep])
+
+
+def _labelled(values: Values, said: Callable[[Any], str | None]) -> Labels:
+    if not isinstance(values, Coded):
+        return Labels.of(map(said, values), len(values))
+    codes, told = values.uses
+    names = Labels.of(map(said, told), len(told))
+    return Labels(names.codes[codes], names.names)
 
 
 #: The least and the most a kind's values may be.
@@ -249,14 +312,25 @@ def _in_order(columns: Mapping[str, Values], rows: int, reading: Reading) -> NDA
     """The rows whose values all have a type that their column's kind may have, and whose numbers are numbers."""
     good = np.full(rows, not any(COLUMNS[column] in ("flag", "count") for column in reading.kept))
     for column, values in columns.items():
-        if isinstance(values, np.ndarray):
-            continue  # numbers of its kind, NaN or NO_INSTANT where unknown; out of range is found later
-        types = _TYPES.get(COLUMNS[column], _NUMBERS)
-        if not set(map(type, values)) <= set(types):
-            good &= np.fromiter((type(value) in types for value in values), np.bool_, rows)
-        if types is _NUMBERS and not _are_numbers(values):
-            good &= np.fromiter((value is None or (type(value) in types and -_MOST < value < _MOST) for value in values), np.bool_, rows)
+        if isinstance(values, Coded):
+            codes, told = values.uses
+            if not (each := _plain(column, told)).all():
+                good &= each[codes]
+        elif not isinstance(values, np.ndarray):  # numbers of its kind, NaN or NO_INSTANT where unknown; out of range is found later
+            good &= _plain(column, values)
     return np.flatnonzero(good)
+
+
+def _plain(column: str, values: Sequence[Any]) -> Bools:
+    """Which values of a column have a type that its kind may have, and are numbers where they should be."""
+    good = np.ones(len(values), np.bool_)
+    types = _TYPES.get(COLUMNS[column], _NUMBERS)
+    if not set(map(type, values)) <= set(types):
+        good &= np.fromiter((type(value) in types for value in values), np.bool_, len(values))
+    if types is _NUMBERS and not _are_numbers(values):
+        near = (value is None or (type(value) in types and -_MOST < value < _MOST) for value in values)
+        good &= np.fromiter(near, np.bool_, len(values))
+    return good
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

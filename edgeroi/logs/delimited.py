@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypeVar
 
 from edgeroi.errors import InternalFault, did_you_mean
-from edgeroi.logs.columns import Row, take_rows, with_batch
+from edgeroi.logs.columns import LineRows, Row, take_rows, with_batch
 from edgeroi.logs.format import Chunk, Claim, Head
 from edgeroi.logs.lines import BOM, LONGEST_LINE
-from edgeroi.logs.pieces import NewlineCount, Piece, pieces
+from edgeroi.logs.pieces import NewlineCount, Piece, newlines, pieces, without_cr
+from edgeroi.logs.plain_table import blocks, columns_of
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Intake
 from edgeroi.logs.stream import Damage, damage_of
@@ -31,6 +32,10 @@ _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _FLAGS: Mapping[str, bool] = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}
 _NUMERIC = ("duration", "count", "money", "ratio", "instant", "error")
 
+#: Arrow is loaded for tables of more records than this.
+_MANY = 20_000
+
+Part = TypeVar("Part", Piece, bytes)
 #: The cells of one record.
 Cells = tuple[str, ...]
 #: Judges records by their cells, into an intake; the requests that are none of its are returned.
@@ -77,18 +82,22 @@ def rows(
     ``names``: the columns of a table that has no header. Raises ``InternalFault`` if the records' lines are not all the lines there
     are, by a count of newlines.
     """
-    newlines, rest, waiting = NewlineCount(), b"", [begun]
+    counted, rest, waiting = NewlineCount(), b"", [begun]
     table = _Table(judging, separator, len(names) or None, judging(names) if names else None)
-    for piece, last in with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), newlines.see)):
+    for piece, last in with_last(pieces(lambda most: waiting.pop() if waiting else stream.read(most), counted.see)):
         if piece.too_long:
             yield table.too_long(reading, piece.data)
             continue
-        cut = damage_of(stream) if last else None
-        chunk, used = table.take(reading, rest + piece.data, last, cut)
-        rest = _lines_after(rest + piece.data, used)
-        yield chunk
-    if table.lines != newlines.newlines + newlines.ends_open:
-        raise InternalFault(f"{table.lines} lines in records, {newlines.newlines + newlines.ends_open} in the file")
+        text = rest + piece.data
+        # Without a quote every line is a record, so that lines can be read a few at a time, and what is odd is odd in a few.
+        is_cut_anywhere = b'"' not in text
+        for block, is_end in with_last(blocks(text) if is_cut_anywhere else iter((text,))):
+            cut = damage_of(stream) if last and is_end else None
+            chunk, used = table.take(reading, block, last and is_end, cut)
+            rest = b"" if is_cut_anywhere else _lines_after(text, used)
+            yield chunk
+    if table.lines != counted.newlines + counted.ends_open:
+        raise InternalFault(f"{table.lines} lines in records, {counted.newlines + counted.ends_open} in the file")
 
 
 @dataclass(slots=True)
@@ -112,6 +121,10 @@ class _Table:
             self._header(intake, text)
         first, cells, places = self.lines, list[Cells](), list[Row]()
         below = _lines_after(text, first - before)
+        if cut is None and isinstance(self.judge, OwnColumns) and self.records >= _MANY:
+            taken = self._take_columns(intake, self.judge, below, started)
+            if taken is not None:
+                return taken, self.lines - before
         plain = plain_cells(below, self.separator, self.width or 0) if cut is None else None
         if plain is not None and self.judge is not None:
             return self._take_plain(intake, plain, below, started), self.lines - before
@@ -130,6 +143,16 @@ class _Table:
         quick = self.judge(intake, cells, places) if self.judge is not None and cells else None
         intake.faults.sort(key=lambda fault: fault.line)
         return with_batch(intake.chunk(self.records - started), quick), self.lines - before
+
+    def _take_columns(self, intake: Intake, judge: OwnColumns, text: bytes, started: int) -> Chunk | None:
+        """Plain lines a column at a time; ``None`` where they are not plain."""
+        text, n = without_cr(text), newlines(text)
+        columns = columns_of(text, n, self.separator, self.width or 0, judge.places, typed)
+        if columns is None:
+            return None
+        quick = take_rows(intake, columns, LineRows(text, n, self.lines - started + 1))
+        self.lines, self.records = self.lines + n, self.records + n
+        return with_batch(intake.chunk(self.records - started), quick)
 
     def _take_plain(self, intake: Intake, cells: Sequence[Cells], text: bytes, started: int) -> Chunk:
         """Lines that are a record each."""
@@ -158,8 +181,8 @@ class _Table:
             intake.blank += 1
 
 
-def with_last(cut: Iterator[Piece]) -> Iterator[tuple[Piece, bool]]:
-    """Each piece, and whether it is the file's last."""
+def with_last(cut: Iterator[Part]) -> Iterator[tuple[Part, bool]]:
+    """Each part, and whether it is the last."""
     before = next(cut, None)
     for piece in cut:
         if before is not None:
@@ -177,16 +200,22 @@ def _lines_after(text: bytes, lines: int) -> bytes:
     return text[at:]
 
 
-def _plain(names: tuple[str, ...], reading: Reading) -> Judge:
-    """The judge of a table whose columns are canonical or mapped."""
-    sources = {column: source_of(column, reading) for column in reading.columns}
-    places = {column: names.index(source) for column, source in sources.items() if source in names}
+@dataclass(frozen=True)
+class OwnColumns:
+    """The judge of a table whose columns are canonical or mapped; ``places``: where they stand."""
 
-    def judge(intake: Intake, cells: Sequence[Cells], rows: Sequence[Row]) -> Batch | None:
+    places: Mapping[str, int]
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], reading: Reading) -> OwnColumns:
+        """By the names in the header."""
+        sources = {column: source_of(column, reading) for column in reading.columns}
+        return cls({column: names.index(source) for column, source in sources.items() if source in names})
+
+    def __call__(self, intake: Intake, cells: Sequence[Cells], rows: Sequence[Row]) -> Batch | None:
+        """Judge these records."""
         by_place = list(zip(*cells, strict=True))
-        return take_rows(intake, {column: typed_column(COLUMNS[column], by_place[place]) for column, place in places.items()}, rows)
-
-    return judge
+        return take_rows(intake, {column: typed_column(COLUMNS[column], by_place[place]) for column, place in self.places.items()}, rows)
 
 
 class Delimited:
@@ -221,7 +250,7 @@ class Delimited:
         """Read all records; the separator is the one under which the header names the latency column."""
         first, begun = peeked(stream)
         separator = separator_of(first, [source_of("latency_ms", reading)]) or ","
-        yield from rows(stream, begun, reading, separator, lambda names: _plain(names, reading))
+        yield from rows(stream, begun, reading, separator, lambda names: OwnColumns.of(names, reading))
 
 
 def _wanted(reading: Reading) -> set[str]:

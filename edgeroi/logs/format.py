@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
@@ -189,13 +189,36 @@ def formats() -> Mapping[str, LineFormat | StreamFormat]:
     return {format.name: format for format in found}
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a format said of a file, and how near the file came to it: 0 for one that has nothing of what it looks for."""
+
+    name: str
+    claim: Claim
+    nearness: float
+
+
+def tried(head: Head, reading: Reading) -> tuple[Tried, ...]:
+    """Every format that may read the file: those that claim it, then the nearest.
+
+    A file came near where the format says of it what it does not say of any, or where it holds some of the names that are looked for.
+    """
+    held = set(_NAMES.findall(head.data.decode("utf-8", "replace")))
+    found = []
+    for name, format in candidates(reading).items():
+        claim = format.claim(head, reading)
+        says_more = claim.why != format.claim(_NOTHING, reading).why
+        found.append(Tried(name, claim, _share_of(set(_NAMES.findall(claim.why)), held) + _SAYS_MORE * says_more))
+    return tuple(sorted(found, key=lambda one: (not one.claim.claimed, not one.claim.refused, -one.nearness)))
+
+
 def detect(head: Head, reading: Reading) -> Detected:
     """The one format that claims the file; raises ``EdgeroiError`` naming what each candidate missed, or the several that claim it."""
-    tried = candidates(reading)
-    claims = {name: format.claim(head, reading) for name, format in tried.items()}
+    known = candidates(reading)
+    claims = {name: format.claim(head, reading) for name, format in known.items()}
     claimed = [name for name, claim in claims.items() if claim.claimed]
     if len(claimed) == 1:
-        return _detected(tried[claimed[0]], claims[claimed[0]])
+        return _detected(known[claimed[0]], claims[claimed[0]])
     place = Place(head.name)
     if claimed:
         both = "; ".join(f"{name} ({claims[name].why})" for name in claimed)
@@ -203,22 +226,17 @@ def detect(head: Head, reading: Reading) -> Detected:
     refused = next(((name, claim) for name, claim in claims.items() if claim.refused), None)
     if refused is not None:
         raise NoLog(f"{refused[0]}: {refused[1].why}", place=place, fix=refused[1].refused)
-    raise NoLog(_missed(claims, head, reading), place=place, fix=_advice(head, reading))
+    raise NoLog(_missed(tried(head, reading)), place=place, fix=_advice(head, reading))
 
 
-def _missed(claims: Mapping[str, Claim], head: Head, reading: Reading) -> str:
-    """What each candidate missed; of many formats those that say how a log of one's own is read, and those that came nearest.
-
-    A format came near where it says of this file what it does not say of any, or where the file holds some of the names it looks for.
-    """
-    held = set(_NAMES.findall(head.data.decode("utf-8", "replace")))
-    says_more = {name for name, claim in claims.items() if claim.why != formats()[name].claim(_NOTHING, reading).why}
-    shares = {name: _share_of(set(_NAMES.findall(claim.why)), held) + _SAYS_MORE * (name in says_more) for name, claim in claims.items()}
-    near = sorted((name for name in claims if shares[name] and name not in _ONES_OWN), key=lambda name: -shares[name])[:_NEAREST]
-    told = list(claims) if len(claims) <= len(_ONES_OWN) else [name for name in claims if name in (*_ONES_OWN, *near)]
-    missed = "; ".join(f"{name}: {claims[name].why}" for name in told)
-    others = len(claims) - len(told)
-    return f"not a request log in any known format ({missed}{f'; and {others} others came no nearer' if others else ''})"
+def _missed(found: Sequence[Tried]) -> str:
+    """What each candidate missed; of many formats those that say how a log of one's own is read, and those that came nearest."""
+    near = [one.name for one in found if one.nearness and one.name not in _ONES_OWN][:_NEAREST]
+    told = found if len(found) <= len(_ONES_OWN) else [one for one in found if one.name in (*_ONES_OWN, *near)]
+    missed = "; ".join(f"{one.name}: {one.claim.why}" for one in sorted(told, key=lambda one: one.name))
+    others = len(found) - len(told)
+    more = f"; and {others} others came no nearer, as edgeroi formats --tried FILE shows" if others else ""
+    return f"not a request log in any known format ({missed}{more})"
 
 
 #: A file that has nothing to do with any format.

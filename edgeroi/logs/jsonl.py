@@ -9,11 +9,11 @@ from typing import Any
 from edgeroi.logs.checked import Columns, columns_of
 from edgeroi.logs.format import Chunk, Claim, Counted, Head
 from edgeroi.logs.lines import is_utf16, object_of
-from edgeroi.logs.pieces import newlines
+from edgeroi.logs.pieces import newlines, without_cr
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
 from edgeroi.logs.regular import LineShape, regular_columns
-from edgeroi.logs.typed import Path, RecordType, Seen, is_deep, learn, shape_of, value_type
+from edgeroi.logs.typed import Learner, Path, RecordType, value_type
 from edgeroi.logs.usage import usage_in
 from edgeroi.request import COLD_RECORD, COLUMNS, RUN_RECORD, WARM_UP_RECORD, Batch, joined
 
@@ -80,8 +80,7 @@ class Jsonl:
 
     def read_lines(self, chunk: bytes, reading: Reading, last: bool) -> Chunk:
         """Read complete lines; only where ``last`` may the final line lack its newline."""
-        if chunk[-2:] == b"\r\n" and chunk.count(b"\r") == newlines(chunk) == chunk.count(b"\r\n"):
-            chunk = chunk.replace(b"\r\n", b"\n")
+        chunk = without_cr(chunk)
         end = len(chunk) if chunk.endswith(b"\n") else chunk.rfind(b"\n") + 1
         tail = chunk[end:]
         piece = _Piece(chunk[:end], reading)
@@ -93,11 +92,8 @@ class Jsonl:
 
 #: How many lines are tried at once after a larger number did not pass.
 _FEWER = (64, 8)
-#: How much of a file its records' type is learned from first, how often it may be learned anew, from how many different shapes,
-#: and for how many files it is kept.
-#: Pieces in a row that are not of one shape, after which a file is taken for irregular.
-_MOST_IRREGULAR = 12
-_FIRST_LOOK, _MOST_LEARNED, _MOST_SHAPES, _MOST_FILES = 1 << 16, 40, 24, 16
+#: Pieces in a row that are not of one shape, after which a file is taken for irregular; for how many files what was learned is kept.
+_MOST_IRREGULAR, _MOST_FILES = 12, 16
 
 
 class _Piece:
@@ -170,14 +166,12 @@ class _Piece:
         return replace(chunk, lines=replace(chunk.lines, profiled=profiled), batch=joined(batches) if batches else None)
 
 
-class _Learned:
-    """The type of a log's records as far as it was seen. It decides how fast lines are read, never what they say."""
+class _Learned(Learner):
+    """What was learned of a log's records, and of its lines where they are all of one shape."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading, self.paths = reading, _paths(reading)
-        self.wanted, self.strangers, self.times = _wanted(self.paths), False, 0
-        self.shapes: dict[object, list[Any]] = {}
-        self.kind: RecordType | None = None
+        super().__init__(_wanted(self.paths))
         self.line: LineShape | None = None
         self.irregular = 0
 
@@ -191,42 +185,6 @@ class _Learned:
             columns = regular_columns(text, lines, shape, self.reading, self.paths) if shape else None
         self.irregular = 0 if columns is not None else self.irregular + 1
         return columns
-
-    def decode(self, text: bytes, lines: int) -> list[Any] | None:
-        """All records, or ``None``; learns from the first lines it is shown, and anew after strangers were met."""
-        if not self.shapes:
-            for record in map(object_of, text[:_FIRST_LOOK].split(b"\n")):
-                if not isinstance(record, Bad):
-                    self.meet(record)
-        if self.strangers and self.times < _MOST_LEARNED:
-            self.times, self.strangers = self.times + 1, False
-            self.kind = self._learn() if self.wanted is not None else None
-        return self.kind.decode(text, lines) if self.kind else None
-
-    def meet(self, record: Mapping[str, Any]) -> None:
-        """Look at a record that was read the exact way: its keys may be new."""
-        if is_deep(record):
-            return
-        shape = shape_of(record)
-        if shape in self.shapes:
-            self.shapes[shape][0] += 1
-        elif len(self.shapes) < _MOST_SHAPES:
-            self.shapes[shape] = [1, record]
-            self.strangers = True
-
-    def _learn(self) -> RecordType | None:
-        """One type for the commonest shapes, and for as many of the others as fit in with them."""
-        kept: list[Mapping[str, Any]] = []
-        kind: RecordType | None = None
-        for _, record in sorted(self.shapes.values(), key=lambda told: -told[0]):
-            seen = Seen()
-            for one in (*kept, record):
-                seen.see(one)
-            wider = learn(seen, self.wanted or {})
-            if wider is not None:
-                kind = wider
-                kept.append(record)
-        return kind
 
 
 #: By the reading's identity, which holds while the reading is kept here.

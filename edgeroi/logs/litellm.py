@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import BinaryIO, Final, Literal
 
 import numpy as np
 
 from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.lines import object_of
 from edgeroi.logs.litellm_attempts import CALL, MOST_FAILED, failed_traces, joined_attempts, told_apart
-from edgeroi.logs.litellm_calls import EVERY, FIELDS, PAYLOAD, SPEND, canonical, recognised, trace_of
-from edgeroi.logs.litellm_columns import UNUSUAL, applies, ordinary
+from edgeroi.logs.litellm_calls import EVERY, FIELDS, PAYLOAD, SPEND, canonical, recognised
+from edgeroi.logs.litellm_columns import LOOKED_AT, UNUSUAL, PlainTold, Told, TypedTold, applies, ordinary
 from edgeroi.logs.objects import Judge, first_objects, from_few, from_lines, is_array, known, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad
+from edgeroi.logs.typed import Learner, objects_of
 from edgeroi.request import joined
 from edgeroi.workload import Partial, SeenFrom
 
@@ -82,20 +83,40 @@ def _read_ordinary(chunk: bytes, reading: Reading, judge: Judge, failed: frozens
     """The same as ``from_lines`` says, with what is ordinary read a column at a time."""
     end = chunk.rfind(b"\n") + 1
     lines = chunk[:end].split(b"\n")[:-1]
-    records = [object_of(line) for line in lines]
-    rows = [row for row, record in enumerate(records) if not isinstance(record, Bad)]
-    calls = [record for record in records if not isinstance(record, Bad)]
-    suspicious = any(word in chunk for word in UNUSUAL)
-    unusual = np.fromiter((suspicious and any(word in lines[row] for word in UNUSUAL) for row in rows), np.bool_, len(rows))
+    told, rows = _told(chunk[:end], lines, reading)
+    unusual = np.zeros(told.n, np.bool_)
+    if any(word in chunk for word in UNUSUAL):
+        unusual |= np.fromiter((any(word in lines[row] for word in UNUSUAL) for row in rows), np.bool_, told.n)
     if failed:
-        unusual |= np.fromiter((trace_of(call) in failed for call in calls), np.bool_, len(calls))
-    found = ordinary(calls, unusual, reading)
-    exact = {row for row, record in enumerate(records) if isinstance(record, Bad)} | {rows[row] for row in found.odd.tolist()}
+        unusual |= told.among(failed, "trace_id", "session_id")  # a trace inside another object is unusual already
+    found = ordinary(told, unusual, reading)
+    exact = set(range(len(lines))).difference(rows) if told.n < len(lines) else set()
+    exact.update(rows[row] for row in found.odd.tolist())
     rest = from_few(lines, sorted(exact), chunk[end:], reading, judge)
     profiled = rest.lines.profiled + found.batch.n
     read = chunk.count(b"\n") + (not chunk.endswith(b"\n") and bool(chunk))
     batches = [batch for batch in (found.batch, rest.batch) if batch is not None and batch.n]
     return replace(rest, lines=replace(rest.lines, read=read, profiled=profiled), batch=joined(batches) if batches else None)
+
+
+def _told(text: bytes, lines: Sequence[bytes], reading: Reading) -> tuple[Told, Sequence[int]]:
+    """What the lines that hold an object tell, and their places from 0."""
+    learner = _learner(reading.file)
+    typed = learner.decode(text, len(lines)) if lines else None
+    if typed is not None and learner.kind is not None:
+        return TypedTold(learner.kind, typed), range(len(lines))
+    records = objects_of(lines)
+    rows = [row for row, record in enumerate(records) if not isinstance(record, Bad)]
+    calls = [record for record in records if not isinstance(record, Bad)]
+    for call in calls if learner.is_open else ():
+        learner.meet(call)
+    return PlainTold(calls), rows
+
+
+@lru_cache(maxsize=16)
+def _learner(file: str | None) -> Learner:
+    """What was learned of a file's records."""
+    return Learner({(name,): kind for name, kind in LOOKED_AT.items()})
 
 
 JUDGE: Final = known(canonical)

@@ -21,7 +21,6 @@ joined, nor is what comes from a pipe, which can be read only once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
@@ -46,8 +45,8 @@ MOST_FAILED: Final = 20_000
 _LONGEST_WAIT_NS, _SLACK_NS = 60 * 10**9, 10**6
 #: What a request is asked as: told by its first attempt; by whom it was answered the last one tells.
 _ASKED: Final = frozenset(("workload", "session_id", "user_id", "variant", "prompt", "request_id"))
-#: How a failure is told, also inside JSON text.
-_FAILURE = re.compile(rb'failure\\?"')
+#: How a failure is told, and what may stand behind it: also inside JSON text.
+_FAILURE, _BEHIND = b"failure", (b'"', b'\\"')
 _BLOCK = 4 << 20
 
 
@@ -78,17 +77,19 @@ def _suspects(stream: BinaryIO) -> Iterator[bytes]:
     while block := stream.read(_BLOCK):
         text = rest + block
         end = text.rfind(b"\n") + 1
-        yield from _lines_with(_FAILURE, text[:end])
+        yield from _lines_of_failures(text[:end])
         rest = text[end:]
-    yield from _lines_with(_FAILURE, rest)
+    yield from _lines_of_failures(rest)
 
 
-def _lines_with(pattern: re.Pattern[bytes], text: bytes) -> Iterator[bytes]:
+def _lines_of_failures(text: bytes) -> Iterator[bytes]:
     at = 0
-    while found := pattern.search(text, at):
-        start, end = text.rfind(b"\n", 0, found.start()) + 1, text.find(b"\n", found.end())
-        at = end if end >= 0 else len(text)
-        yield text[start:at]
+    while (found := text.find(_FAILURE, at)) >= 0:
+        at = found + len(_FAILURE)
+        if text.startswith(_BEHIND, at):
+            start, end = text.rfind(b"\n", 0, found) + 1, text.find(b"\n", at)
+            at = end if end >= 0 else len(text)
+            yield text[start:at]
 
 
 def told_apart(failed: frozenset[str]) -> Callable[[Json], dict[str, object] | Bad | Skip]:

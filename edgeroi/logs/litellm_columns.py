@@ -6,9 +6,11 @@ ordinary is only marked here and goes the exact way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from edgeroi.logs.litellm_calls import Json, at_edge, is_model_call, usage_of
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import MOST_COUNT, MOST_USD
 from edgeroi.logs.times import zoned
+from edgeroi.logs.typed import RecordType
 from edgeroi.request import NO_INSTANT, Batch, Labels
 
 Bools = NDArray[np.bool_]
@@ -32,13 +35,14 @@ _EPOCH_SECONDS = (1e8, 1e11)
 _MISSES = (False, None, "False", "None", "")
 _is_model_call = lru_cache(maxsize=1024)(is_model_call)
 _at_edge = lru_cache(maxsize=4096)(at_edge)
-_LABELS: Mapping[str, Callable[[Json], str | None]] = {
-    "workload": lambda call: call.get("model_group") or call.get("call_type") or None,
-    "provider": lambda call: call.get("custom_llm_provider") or None,
-    "model": lambda call: call.get("model") or None,
-    "placement": lambda call: "edge" if _at_edge(call.get("custom_llm_provider"), call.get("model")) else None,
-    "session_id": lambda call: call.get("session_id") or call.get("trace_id") or None,
-    "user_id": lambda call: call.get("end_user") or call.get("user") or None,
+#: What each label is the first of that is told.
+_LABELS: Mapping[str, tuple[str, ...]] = {
+    "workload": ("model_group", "call_type"),
+    "provider": ("custom_llm_provider",),
+    "model": ("model",),
+    "placement": ("custom_llm_provider", "model"),
+    "session_id": ("session_id", "trace_id"),
+    "user_id": ("end_user", "user"),
 }
 
 
@@ -57,44 +61,125 @@ class Ordinary:
     odd: NDArray[np.intp]
 
 
-def ordinary(calls: Sequence[Json], unusual: Bools, reading: Reading) -> Ordinary:
-    """The records as columns; ``unusual`` rows are not even looked at."""
-    odd = unusual | ~_each(calls, _is_plain_success)
-    start, end, first = (_instants([call.get(name) for call in calls], odd) for name in ("startTime", "endTime", "completionStartTime"))
+def ordinary(told: Told, unusual: Bools, reading: Reading) -> Ordinary:
+    """The records as columns; what ``unusual`` rows say is left to others."""
+    odd = unusual | _not_plain(told)
+    start, end, first = (_instants(told[name], odd) for name in ("startTime", "endTime", "completionStartTime"))
     odd |= (start == NO_INSTANT) | (end == NO_INSTANT)
     latency = (end - start) / 1e6
     before_end = (first != NO_INSTANT) & (first < end)
-    streamed = _streamed(calls, before_end)
+    streamed = _streamed(told, before_end)
     ttft = np.where((streamed == 1) & before_end, (first - start) / 1e6, np.nan)
     odd |= ~((latency >= 0) & (latency <= LONGEST_MS)) | (ttft < 0)
-    numbers = {"latency_ms": latency, "ttft_ms": ttft, "streamed": streamed} | _usage(calls, odd)
-    labels = {name: _label(of, calls, odd) for name, of in _LABELS.items() if name in reading.kept}
+    numbers = {"latency_ms": latency, "ttft_ms": ttft, "streamed": streamed} | _usage(told, odd)
+    labels = {name: _label(name, told) for name in _LABELS if name in reading.kept and name not in reading.const}
     keep = np.flatnonzero(~odd)
     kept = {name: values[keep] for name, values in numbers.items() if name in reading.columns and not np.isnan(values[keep]).all()}
-    coded = {name: Labels(label.codes[keep], label.names) for name, label in labels.items() if name not in reading.const}
+    coded = {name: Labels(label.codes[keep], label.names) for name, label in labels.items()}
     return Ordinary(Batch(keep.size, np.zeros(keep.size, np.bool_), kept, coded, start[keep]), np.flatnonzero(odd))
 
 
-def _each(calls: Sequence[Json], holds: Callable[[Json], bool]) -> Bools:
-    return np.fromiter(map(holds, calls), np.bool_, len(calls))
+class Told(dict[str, list[Any]], ABC):
+    """The values of each key of ``n`` records, ``None`` where a record has it not; taken out where they are asked for."""
+
+    n: int
+    _coded: dict[str, Labels]
+    texts_may_be_odd = True
+
+    def __missing__(self, name: str) -> list[Any]:
+        self[name] = values = self.column(name)
+        return values
+
+    def among(self, wanted: Set[str], *names: str) -> Bools:
+        """The records of which the first of these keys that says something says one of the texts wanted."""
+        first, *others = (self[name] for name in names)
+        for other in others:
+            first = [value or more for value, more in zip(first, other, strict=True)]
+        if self.texts_may_be_odd:
+            first = [value if type(value) is str else None for value in first]
+        return np.fromiter(map(wanted.__contains__, first), np.bool_, self.n)
+
+    def coded(self, name: str) -> Labels:
+        """The texts of a key; what is none is unknown."""
+        if name not in self._coded:
+            told = self[name]
+            if self.texts_may_be_odd:
+                told = [value if type(value) is str else None for value in told]
+            self._coded[name] = Labels.of(told, self.n)
+        return self._coded[name]
+
+    @abstractmethod
+    def column(self, name: str) -> list[Any]:
+        """The values of a key."""
+
+    @abstractmethod
+    def has(self, name: str) -> Bools:
+        """Which records have the key, whatever it says."""
+
+    def which(self, name: str, holds: Callable[[Any], bool], *types: type) -> Bools:
+        """The records whose value at a key is of none of these types, or does not hold; equal values of one type are asked once."""
+        values, n = self[name], self.n
+        if not set(map(type, values)) <= set(types):
+            return np.fromiter((type(value) not in types or not holds(value) for value in values), np.bool_, n)
+        bad = {value for value in set(values) if not holds(value)}
+        return np.fromiter(map(bad.__contains__, values), np.bool_, n) if bad else np.zeros(n, np.bool_)
 
 
-def _is_plain_success(call: Json) -> bool:
-    """A success that no cache answered, of a kind of call that a model answers, with nothing of an odd type in it."""
-    hit, metadata = call.get("cache_hit"), call.get("metadata")
-    return (
-        call.get("status") == "success"
-        and (hit is False or hit in _MISSES)
-        and type(hit) in (bool, str, type(None))
-        and (not metadata or type(metadata) in (dict, str))
-        and call.get("stream") in (True, False, None)
-        and type(call.get("stream")) in (bool, type(None))
-        and all(type(call.get(name)) in (str, type(None)) for name in _TEXTS)
-        and _is_model_call(call.get("call_type"))
-    )
+class PlainTold(Told):
+    """The same of objects."""
+
+    def __init__(self, calls: Sequence[Json]) -> None:
+        super().__init__()
+        self.calls, self.n, self._coded = calls, len(calls), {}
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a key."""
+        return [call.get(name) for call in self.calls]
+
+    def has(self, name: str) -> Bools:
+        """Which records have the key."""
+        return np.fromiter((name in call for call in self.calls), np.bool_, self.n)
 
 
-_TEXTS = ("call_type", "model", "model_group", "custom_llm_provider", "session_id", "trace_id", "end_user", "user", "id", "request_id")
+class TypedTold(Told):
+    """The same of records of the types of ``LOOKED_AT``."""
+
+    texts_may_be_odd = False
+
+    def __init__(self, kind: RecordType, records: Sequence[Any]) -> None:
+        super().__init__()
+        self.kind, self.records, self.n, self._coded = kind, records, len(records), {}
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a key."""
+        return self.kind.column((name,), self.records) if self.kind.told((name,)) else [None] * self.n
+
+    def has(self, name: str) -> Bools:
+        """Which records have the key."""
+        return self.kind.has((name,), self.records)
+
+
+def _not_plain(told: Told) -> Bools:
+    """What is no success without a cache, of a kind of call that a model answers, or has something of an odd type in it."""
+    odd = told.which("status", lambda status: status == "success", str)
+    odd |= told.which("cache_hit", lambda hit: hit in _MISSES, bool, str, NoneType)
+    odd |= told.which("stream", lambda stream: True, bool, NoneType)
+    odd |= told.which("call_type", _is_model_call, str, NoneType)
+    for name in _TEXTS if told.texts_may_be_odd else ():
+        if not set(map(type, told[name])) <= {str, NoneType}:
+            odd |= np.fromiter((type(value) not in (str, NoneType) for value in told[name]), np.bool_, odd.size)
+    if not set(map(type, told["metadata"])) <= {dict, str, NoneType}:
+        odd |= np.fromiter((bool(value) and type(value) not in (dict, str) for value in told["metadata"]), np.bool_, odd.size)
+    return odd
+
+
+_TEXTS = ("model", "model_group", "custom_llm_provider", "session_id", "trace_id", "end_user", "user", "id", "request_id")
+#: Everything that is looked at, and what typed records have there; what has another type is no ordinary record.
+_OTHERS = (
+    "cache_hit", "stream", "metadata", "startTime", "endTime", "completionStartTime", "prompt_tokens", "completion_tokens",
+    "response_cost", "spend",
+)  # fmt: skip
+LOOKED_AT: Mapping[str, Any] = dict.fromkeys((*_TEXTS, "status", "call_type"), str | None) | dict.fromkeys(_OTHERS, Any)
 
 
 def _instants(values: Sequence[Any], odd: Bools) -> Ints:
@@ -110,33 +195,34 @@ def _instants(values: Sequence[Any], odd: Bools) -> Ints:
     return np.where(told, np.rint(np.where(told, seconds, 0.0) * 1e6).astype(np.int64) * 1000, NO_INSTANT)
 
 
-def _streamed(calls: Sequence[Json], before_end: Bools) -> Floats:
+def _streamed(told: Told, before_end: Bools) -> Floats:
     """1, 0 or NaN: as said; where only the key is there, not streamed unless something came before the end."""
-    said = np.array([_flag(call.get("stream", _UNSAID)) for call in calls], np.float64)
-    untold = np.where(before_end, 1.0, np.nan)
-    return np.where(said == _UNSAID, untold, np.where(np.isnan(said), np.where(before_end, np.nan, 0.0), said))
+    said = np.array([value if type(value) is bool else None for value in told["stream"]], np.float64)
+    unsaid = np.isnan(said)
+    if not unsaid.any():
+        return said
+    there = told.has("stream")
+    return np.where(unsaid, np.where(before_end, np.where(there, np.nan, 1.0), np.where(there, 0.0, np.nan)), said)
 
 
-_UNSAID = 2.0
-
-
-def _flag(value: object) -> Any:
-    return value if value is None or type(value) is bool else _UNSAID
-
-
-def _usage(calls: Sequence[Json], odd: Bools) -> dict[str, Floats]:
-    told, wrote = (_counts([call.get(name) for call in calls], odd) for name in ("prompt_tokens", "completion_tokens"))
-    uncounted = (np.nan_to_num(told) == 0) & (np.nan_to_num(wrote) == 0)
-    cost = _plain([call.get("response_cost") if "response_cost" in call else call.get("spend") for call in calls], (int, float), odd)
+def _usage(told: Told, odd: Bools) -> dict[str, Floats]:
+    asked, wrote = (_counts(told[name], odd) for name in ("prompt_tokens", "completion_tokens"))
+    uncounted = (np.nan_to_num(asked) == 0) & (np.nan_to_num(wrote) == 0)
+    costs = told["response_cost"]
+    if None in costs:
+        spent = zip(told.has("response_cost").tolist(), costs, told["spend"], strict=True)
+        costs = [cost if is_there else spend for is_there, cost, spend in spent]
+    cost = _plain(costs, (int, float), odd)
     odd |= (cost < 0) | (cost > MOST_USD)
     cost[cost == 0] = np.nan
-    cached, written = np.full(len(calls), np.nan), np.full(len(calls), np.nan)
-    for row in np.flatnonzero([bool(call.get("metadata")) for call in calls]).tolist():
-        pair = usage_of(calls[row]["metadata"])
-        cached[row], written[row] = (np.nan if value is None else value if type(value) is int else -1 for value in pair)
+    cached, written = np.full(odd.size, np.nan), np.full(odd.size, np.nan)
+    for row, metadata in enumerate(told["metadata"]):
+        if metadata:
+            pair = usage_of(metadata)
+            cached[row], written[row] = (np.nan if value is None else value if type(value) is int else -1 for value in pair)
     odd |= (cached < 0) | (written < 0) | (cached >= MOST_COUNT) | (written >= MOST_COUNT)
     return {
-        "input_tokens": np.where(uncounted, np.nan, told),
+        "input_tokens": np.where(uncounted, np.nan, asked),
         "output_tokens": np.where(uncounted, np.nan, wrote),
         "cached_tokens": cached,
         "cache_write_tokens": written,
@@ -162,5 +248,21 @@ def _plain(values: Sequence[Any], kinds: tuple[type, ...], odd: Bools) -> Floats
         return np.full(len(values), np.nan)
 
 
-def _label(of: Callable[[Json], str | None], calls: Sequence[Json], odd: Bools) -> Labels:
-    return Labels.of([None if marked else of(call) for call, marked in zip(calls, odd.tolist(), strict=True)], len(calls))
+def _label(label: str, told: Told) -> Labels:
+    """A label by what each combination of what it follows from says."""
+    first, *others = (told.coded(name) for name in _LABELS[label])
+    if not others:
+        names = Labels.of([_name(label, value) for value in first.names], len(first.names))
+        return Labels(np.append(names.codes, np.int32(-1))[first.codes], names.names)
+    (second,) = others
+    width = len(second.names) + 1
+    combined, places = np.unique((first.codes + 1) * np.int64(width) + second.codes + 1, return_inverse=True)
+    pairs = [((None, *first.names)[pair // width], (None, *second.names)[pair % width]) for pair in combined.tolist()]
+    names = Labels.of([_name(label, *pair) for pair in pairs], len(pairs))
+    return Labels(names.codes[places], names.names)
+
+
+def _name(label: str, *values: str | None) -> str | None:
+    if label == "placement":
+        return "edge" if _at_edge(*values) else None
+    return next(filter(None, values), None)

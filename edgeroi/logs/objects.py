@@ -15,6 +15,7 @@ from edgeroi.logs.jsonl import values_of
 from edgeroi.logs.lines import BOM, LONGEST_LINE, object_of, syntax
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake, Skip, error_text
+from edgeroi.logs.typed import objects_of
 from edgeroi.request import Batch
 from edgeroi.workload import SeenFrom
 
@@ -93,11 +94,9 @@ def from_lines_together(chunk: bytes, reading: Reading, judge: Judge) -> Chunk:
     lines = chunk.split(b"\n")
     tail = lines.pop()
     intake, told, rows = Intake(reading), list[dict[str, object]](), list[Row]()
-    for number, line in enumerate([*lines, tail] if tail else lines, 1):
-        if not line.strip(b" \t\r"):
-            intake.blank += 1
-            continue
-        record = object_of(line)
+    numbered = [(number, line) for number, line in enumerate([*lines, tail] if tail else lines, 1) if line.strip(b" \t\r")]
+    intake.blank += len(lines) + bool(tail) - len(numbered)
+    for (number, line), record in zip(numbered, objects_of([line for _, line in numbered]), strict=True):
         judged = record if isinstance(record, Bad) else judge(record, reading)
         if isinstance(judged, dict):
             told.append(judged)
@@ -123,11 +122,10 @@ def _together(intake: Intake, told: Sequence[dict[str, object]], rows: Sequence[
 def from_few(lines: Sequence[bytes], rows: Iterable[int], tail: bytes, reading: Reading, judge: Judge) -> Chunk:
     """Some of the lines, by their places from 0, and what stands behind the last newline."""
     intake, places = Intake(reading), tuple(rows)
-    for row in places:
-        if lines[row].strip(b" \t\r"):
-            take(intake, judge, row + 1, lines[row])
-        else:
-            intake.blank += 1
+    told = [row for row in places if lines[row].strip(b" \t\r")]
+    intake.blank += len(places) - len(told)
+    for row, record in zip(told, objects_of([lines[row] for row in told]), strict=True):
+        give(intake, record if isinstance(record, Bad) else judge(record, reading), Row(row + 1, lines[row]))
     if not tail:
         return intake.chunk(len(places))
     before = len(intake.faults)

@@ -2,7 +2,8 @@
 
 Bare spans, an array of them or one a line, carry no resource unless they bring it along (``resource``).
 Counted in spans: a line of k spans counts k, a line that cannot be read counts one. What makes a span a request, and which
-spans tell of the same one, is in ``spans``. Spans of one request are matched within a file, however far apart, up to 400,000 spans.
+spans tell of the same one, is in ``spans``. Spans of one request are matched within a file, in bounded memory: how far they may lie
+apart is in ``span_window``.
 A client span is measured in the application that calls the model: the user's own leg is not in it, so the log is seen from a
 gateway. A log of server spans alone is seen from the server.
 """
@@ -14,18 +15,23 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, Literal
 
 from edgeroi.errors import EdgeroiError
+from edgeroi.logs.columns import with_batch
 from edgeroi.logs.elements import elements
-from edgeroi.logs.format import Chunk, Claim, Head
-from edgeroi.logs.lines import BOM
-from edgeroi.logs.objects import LARGEST_DOCUMENT, document_of, first_objects, is_array, lines_of, seen, settled
+from edgeroi.logs.format import RAW_BYTES, Chunk, Claim, Head
+from edgeroi.logs.lines import BOM, LONGEST_LINE
+from edgeroi.logs.objects import LARGEST_DOCUMENT, document_of, first_objects, is_array, lines_of, seen
 from edgeroi.logs.reading import Reading
 from edgeroi.logs.record import Bad, Intake
-from edgeroi.logs.spans import ATTRIBUTES, TTFT_S, Span, attributes_of, outermost, span_of
+from edgeroi.logs.span_records import Records, pieces_of
+from edgeroi.logs.span_window import MATCHED_WITHIN, MOST_WAITING, Window, columns_told
+from edgeroi.logs.spans import ATTRIBUTES, BORROWED, TTFT_S, Span, attributes_of, span_of
 from edgeroi.logs.stream import Damage, damage_of
 from edgeroi.workload import SeenFrom
 
-#: Spans held while their parents may still come.
-_MOST_PENDING = 400_000
+#: Spans that are put into columns together.
+_PACKED_TOGETHER = 2048
+#: Lines that are no documents, told together.
+_MOST_BAD = 10_000
 #: By whether the spans are a server's.
 _SEEN_FROM: Final[Mapping[bool, SeenFrom]] = {False: "gateway", True: "server"}
 _ENVELOPES: Final = ("resourceSpans", "batches")
@@ -51,6 +57,9 @@ def _columns() -> Mapping[str, str]:
     }
 
 
+TOLD: Final = _columns()
+
+
 class Otlp:
     """OTLP-JSON traces; see the module."""
 
@@ -59,7 +68,7 @@ class Otlp:
     counted: Literal["spans"] = "spans"
     hidden: tuple[str, ...] = ()
     lacks = "the user's own way to the caller; cost, unless an instrumentation adds it; a first token of the server's is not the caller's"
-    fields: Mapping[str, str] = _columns()
+    fields: Mapping[str, str] = TOLD
 
     def claim(self, head: Head, reading: Reading) -> Claim:
         """An OTLP document of spans, on one line or several, or spans by themselves."""
@@ -76,76 +85,110 @@ class Otlp:
         return Claim(False, f"OTLP {other} hold no spans" if other else "no line has resourceSpans")
 
     def read_stream(self, stream: BinaryIO, reading: Reading) -> Iterator[Chunk]:
-        """Read all spans, then count one for each request."""
-        pending = _Pending(reading)
+        """Read span by span, and count a request once the spans around it have been met."""
+        pending = _Pending.of(reading)
         for number, line, fault in _documents(stream):
             if fault is None:
                 pending.take(number, line, None if line.endswith(b"\n") else damage_of(stream))
             else:
                 pending.bad.append((number, fault, line))
-            if len(pending.spans) > _MOST_PENDING:
-                chunk = pending.chunk(f"more than {_MOST_PENDING:,} spans: those of one request are matched within so many")
-                pending = _Pending(reading, pending.before + chunk.lines.read)
-                yield chunk
-        yield pending.chunk()
+            if pending.waiting > MOST_WAITING:
+                yield pending.chunk(0.5)
+            elif len(pending.bad) >= _MOST_BAD:
+                yield pending.chunk(0)
+        yield pending.chunk(1)
 
 
 @dataclass(slots=True)
 class _Pending:
     """What was read and not yet given on: spans, blank lines, and lines that are no document.
 
-    ``before``: spans and lines in earlier chunks; a reject is placed from there, as the engine counts on by them.
+    ``records``: spans on their way into the window's columns.
+    ``before``: spans and lines given on; a reject is placed from there, as the engine counts on by them.
+    ``inner``, ``orphans``: of all given on, how many spans told what another told, and how many requests named a parent not met.
     """
 
     reading: Reading
+    window: Window
+    records: Records
     before: int = 0
-    spans: list[Span] = field(default_factory=list)
     bad: list[tuple[int, Bad, bytes]] = field(default_factory=list)
     blank: int = 0
+    inner: int = 0
+    orphans: int = 0
+    served: set[bool] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, reading: Reading) -> _Pending:
+        """Nothing yet."""
+        columns = columns_told(reading, TOLD)
+        window = Window(columns, [column for column in BORROWED if column not in reading.fields])
+        return cls(reading, window, Records(reading, columns, _mapped(reading)))
+
+    @property
+    def waiting(self) -> int:
+        """How many spans are held."""
+        return self.window.n + self.records.n
 
     def take(self, number: int, line: bytes, cut: Damage | None) -> None:
         """Read one document; ``cut`` where the stream ends inside it."""
         if not line.strip(b" \t\r\n"):
             self.blank += 1
+        elif cut is not None or not self.records.take(line, number):
+            self._take_exactly(number, line, cut)
+        self._pack(_PACKED_TOGETHER)
+
+    def _take_exactly(self, number: int, line: bytes, cut: Damage | None) -> None:
+        import msgspec
+
+        kept = self.records.mapped.values()
+        if cut is None and len(line) > LONGEST_LINE and (pieces := pieces_of(line)) is not None:
+            for piece in pieces:
+                if not self.records.take(piece, number):
+                    self.records.add(spans_in(msgspec.json.decode(piece), number, kept))
+                self._pack(_PACKED_TOGETHER)
             return
         record = document_of(line) if cut is None else Bad(cut.reason, "the stream ends inside this line")
         if isinstance(record, Bad) and record.reason == "bad_json" and not line.endswith(b"\n"):
             record = Bad("truncated_tail", "the last line has no newline and is cut")
         if isinstance(record, Bad):
-            self.bad.append((number, record, line))
+            self.bad.append((number, record, line[:RAW_BYTES]))
         elif _envelope(record) is not None:
-            self.spans.extend(spans_in(record, number, _mapped(self.reading).values()))
+            self.records.add(spans_in(record, number, kept))
         elif _is_span(record):
-            self.spans.append(span_of(record, _resource(record), number, _mapped(self.reading).values()))
+            self.records.add((span_of(record, _resource(record), number, kept),))
         else:
-            self.bad.append((number, Bad("missing_field", "resourceSpans is missing"), line))
+            self.bad.append((number, Bad("missing_field", "resourceSpans is missing"), line[:RAW_BYTES]))
 
-    def chunk(self, *notes: str) -> Chunk:
-        """One request for each set of spans that tell of it, and the account of all."""
+    def _pack(self, least: int) -> None:
+        """Put spans into columns, where there are so many."""
+        if self.records.n >= least:
+            self.window.add(self.records.packed())
+
+    def chunk(self, share: float) -> Chunk:
+        """The account of what was read, and of the older spans: a share of them, one request for each set that tells of it."""
+        self._pack(1)
         intake = Intake(self.reading, blank=self.blank)
         for number, bad, line in self.bad:
             intake.reject(number - self.before, bad.reason, bad.detail, line)
-        nested = outermost(self.spans)
-        for span in nested.outermost:
-            _judge(intake, span, span.line - self.before)
-        others = sum(span.values is None for span in self.spans)
-        for _ in range(others + nested.inner):
-            intake.skip("other_record")
-        served = {span.served for span in nested.outermost}
-        if len(served) > 1:
-            notes = (*notes, "some requests were measured by their caller, others by their server")
-        matched = f"{nested.inner:,} spans tell of a request that a span around them tells too; it is counted once"
-        read = len(self.spans) + len(self.bad) + self.blank
-        chunk = intake.chunk(read, (*notes, matched) if nested.inner else notes)
-        return seen(chunk, self.reading, _SEEN_FROM[served.pop()] if len(served) == 1 else None)
+        settled = self.window.settle(intake, self.before, share)
+        self.inner, self.orphans, self.served = self.inner + settled.inner, self.orphans + settled.orphans, self.served | settled.served
+        read = settled.spans + len(self.bad) + self.blank
+        intake.faults.sort(key=lambda fault: fault.line)
+        chunk = with_batch(intake.chunk(read, self._notes() if share == 1 else ()), settled.batch)
+        self.before, self.bad, self.blank = self.before + read, [], 0
+        return seen(chunk, self.reading, _SEEN_FROM[next(iter(self.served))] if len(self.served) == 1 else None)
 
-
-def _judge(intake: Intake, span: Span, line: int) -> None:
-    if isinstance(span.values, Bad):
-        intake.reject(line, span.values.reason, span.values.detail, span.raw)
-    elif span.values is not None:
-        mapped = {column: span.attributes.get(name) for column, name in _mapped(intake.reading).items()}
-        intake.record(settled({**span.values, **mapped}, intake.reading), line, span.raw)
+    def _notes(self) -> tuple[str, ...]:
+        notes = ["some requests were measured by their caller, others by their server"] if len(self.served) > 1 else []
+        if self.inner:
+            notes.append(f"{self.inner:,} spans tell of a request that a span around them tells too; it is counted once")
+        if self.window.overflowed:
+            notes.append(
+                f"spans of one request are matched within {MATCHED_WITHIN:,} spans of each other: {self.orphans:,} requests"
+                " name a span around them that was not among those, and are counted by themselves"
+            )
+        return tuple(notes)
 
 
 def _mapped(reading: Reading) -> dict[str, str]:
@@ -204,7 +247,8 @@ def _documents(stream: BinaryIO) -> Iterator[tuple[int, bytes, Bad | None]]:
 
 def _starts_object(line: bytes) -> bool:
     """Whether the line opens brackets it does not close, as the first line of a pretty-printed object."""
-    return line.lstrip(BOM).lstrip().startswith(b"{") and isinstance(document_of(line), Bad) and line.count(b"{") > line.count(b"}")
+    is_open = line.lstrip(BOM).lstrip().startswith(b"{") and line.count(b"{") > line.count(b"}")
+    return is_open and isinstance(document_of(line), Bad)
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> bytes:

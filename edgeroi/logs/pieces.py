@@ -37,6 +37,11 @@ def newlines(text: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _NEWLINE))
 
 
+def without_cr(text: bytes) -> bytes:
+    """Complete lines that all end in CR LF, without the CR; any others as they are."""
+    return text.replace(b"\r\n", b"\n") if text[-2:] == b"\r\n" and text.count(b"\r\n") == newlines(text) else text
+
+
 @dataclass(slots=True)
 class NewlineCount:
     """Counts lines without parsing: newlines, and a last line that has none."""

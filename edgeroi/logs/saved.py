@@ -42,6 +42,8 @@ from edgeroi.workload import (
 NAME = "saved-profile"
 VERSION = 2
 _MAGIC = b"edgeroi-profile "
+#: How hard gzip tries. On the saved profile of a gigabyte its hardest, 9, takes 3.1 s of processor time for 5 % less than this in 0.07 s.
+_LEVEL = 4
 _HISTOGRAMS = ("latency", "ttft", "network", "served", "ttft_served", "failure")
 
 
@@ -55,7 +57,7 @@ def dumped(profile: Profile) -> bytes:
 
     body = msgspec.msgpack.encode(_told(profile))
     digest = hashlib.sha256(body).hexdigest().encode()
-    return gzip.compress(_MAGIC + b"%d %s\n" % (VERSION, digest) + body, mtime=0)
+    return gzip.compress(_MAGIC + b"%d %s\n" % (VERSION, digest) + body, _LEVEL, mtime=0)
 
 
 def _told(profile: Profile) -> dict[str, Any]:

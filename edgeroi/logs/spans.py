@@ -13,8 +13,8 @@ The conventions are still in development, so every generation of names is accept
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ from edgeroi.logs.record import Bad
 REQUEST_OPERATIONS: Final = frozenset(
     ("chat", "generate_content", "text_completion", "embeddings", "completion", "text.completion", "embedding", "llm")
 )
-_OPERATION: Final = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind", "gen_ai.span.kind")
+OPERATION: Final = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind", "gen_ai.span.kind")
 _OUTER_KIND: Final = ("traceloop.span.kind", "gen_ai.agent.name", "gen_ai.tool.name")
 _SIGNS: Final = ("gen_ai.request.model", "gen_ai.response.model", "gen_ai.latency.time_to_first_token", "gen_ai.usage.prompt_tokens")
 #: Where each column is looked for, the current name first.
@@ -56,15 +56,26 @@ TTFT_S: Final = (
 CHUNK_EVENTS: Final = frozenset(
     ("gen_ai.content.completion.chunk", "llm.content.completion.chunk", "First Token Stream Event", "ai.stream.firstChunk")
 )
-_STREAMED: Final = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
+STREAMED: Final = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
 _DIALECT: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _ADDRESS: Final = ("server.address", "gen_ai.openai.api_base", "llm.openai.api_base")
 #: Dialects that others speak too, and the host under which the one who invented it answers.
 _HOME: Final = {"openai": "openai.com", "anthropic": "anthropic.com"}
 _EDGE_HOST: Final = "api.cloudflare.com"
+_ERROR: Final = ("error.type",)
+_HTTP_STATUS: Final = ("http.response.status_code", "http.status_code")
 _WORKLOAD: Final = ("edgeroi.workload", "gen_ai.workflow.name", "traceloop.workflow.name")
-_SERVER_KINDS: Final = (2, "SPAN_KIND_SERVER")
+SERVER_KINDS: Final = (2, "SPAN_KIND_SERVER")
 _ERROR_CODES: Final = (2, "STATUS_CODE_ERROR")
+#: The columns that are numbers, and the attributes that decide each of the others.
+COUNTS: Final = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {column: names for column, names in ATTRIBUTES.items() if column not in COUNTS} | {
+    "provider": (*_DIALECT, *_ADDRESS),
+    "placement": (*_DIALECT, *_ADDRESS, *ATTRIBUTES["model"]),
+    "workload": _WORKLOAD,
+    "error": _ERROR,
+    "status": (*_ERROR, *_HTTP_STATUS),
+}
 #: What an outer span takes from an inner one where it lacks it.
 BORROWED: Final = ("model", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "cost_usd", "service_tier", "region")
 
@@ -96,12 +107,12 @@ def span_of(span: Mapping[str, object], resource: Mapping[str, object], line: in
     attributes = attributes_of(span.get("attributes"))
     trace, here, parent = (str(span.get(name) or "") for name in ("traceId", "spanId", "parentSpanId"))
     operation = _operation(attributes)
-    request = _is_request(operation, attributes)
+    request = is_request(operation, attributes)
     values = _canonical(span, attributes, resource, operation) if request else None
     raw = f"span {here} {span.get('name')}".encode(errors="replace")
-    contains = not request and (operation is not None or any(name in attributes for name in _OUTER_KIND))
+    contains = not request and contains_requests(operation, attributes)
     told = {name: attributes.get(name, resource.get(name)) for name in kept} if request else {}
-    return Span((trace, here), (trace, parent) if parent else None, values, contains, span.get("kind") in _SERVER_KINDS, line, raw, told)
+    return Span((trace, here), (trace, parent) if parent else None, values, contains, span.get("kind") in SERVER_KINDS, line, raw, told)
 
 
 def attributes_of(listed: object) -> dict[str, object]:
@@ -112,10 +123,11 @@ def attributes_of(listed: object) -> dict[str, object]:
     if isinstance(listed, dict):
         return listed
     pairs = listed if isinstance(listed, list) else []
-    return {pair["key"]: _value(pair.get("value")) for pair in pairs if isinstance(pair, dict) and isinstance(pair.get("key"), str)}
+    return {pair["key"]: value_of(pair.get("value")) for pair in pairs if isinstance(pair, dict) and isinstance(pair.get("key"), str)}
 
 
-def _value(typed: object) -> object:
+def value_of(typed: object) -> object:
+    """The value of an attribute."""
     if not isinstance(typed, dict) or not typed:
         return None
     kind, value = next(iter(typed.items()))
@@ -129,15 +141,20 @@ def _first(attributes: Mapping[str, object], names: Iterable[str]) -> object:
 
 
 def _operation(attributes: Mapping[str, object]) -> str | None:
-    said = _first(attributes, _OPERATION)
+    said = _first(attributes, OPERATION)
     return said.lower() if isinstance(said, str) else None
 
 
-def _is_request(operation: str | None, attributes: Mapping[str, object]) -> bool:
+def is_request(operation: str | None, attributes: Container[str]) -> bool:
     """By the operation; a span without one is a request if it names a model or its tokens and is no agent, tool or workflow."""
     if operation is not None:
         return operation in REQUEST_OPERATIONS
     return any(name in attributes for name in _SIGNS) and not any(name in attributes for name in _OUTER_KIND)
+
+
+def contains_requests(operation: str | None, attributes: Container[str]) -> bool:
+    """Whether a span that is no request is an agent, tool or workflow, by its operation and the names of its attributes."""
+    return operation is not None or any(name in attributes for name in _OUTER_KIND)
 
 
 def _canonical(
@@ -148,17 +165,28 @@ def _canonical(
         return start
     if isinstance(end, Bad):
         return end
-    values: dict[str, object] = {column: _first(attributes, names) for column, names in ATTRIBUTES.items()}
-    if values["region"] is None and span.get("kind") in _SERVER_KINDS:
-        values["region"] = resource.get("cloud.region")
-    values["provider"] = provider = _provider(attributes)
-    return values | _timing(span, attributes, start, end) | _failure(span, attributes) | {
+    counts = {column: _first(attributes, ATTRIBUTES[column]) for column in COUNTS}
+    labels = labels_of(attributes, resource, operation, served=span.get("kind") in SERVER_KINDS)
+    return counts | labels | _timing(span, attributes, start, end) | failure_of(span.get("status"), attributes) | {
         "timestamp": start,
         "request_id": span.get("spanId"),
-        "workload": _workload(attributes, resource, operation),
-        "placement": "edge" if at_edge(provider, values["model"]) or _host(attributes) == _EDGE_HOST else None,
-        "cost_usd": values["cost_usd"] or None,
+        "cost_usd": counts["cost_usd"] or None,
     }  # fmt: skip
+
+
+def labels_of(
+    attributes: Mapping[str, object], resource: Mapping[str, object], operation: str | None, *, served: bool
+) -> dict[str, object]:
+    """What a request is told apart by; the attributes that decide it are in ``WORDS``."""
+    told = {column: _first(attributes, names) for column, names in ATTRIBUTES.items() if column not in COUNTS}
+    if told["region"] is None and served:
+        told["region"] = resource.get("cloud.region")
+    provider = _provider(attributes)
+    return told | {
+        "provider": provider,
+        "workload": _workload(attributes, resource, operation),
+        "placement": "edge" if at_edge(provider, told["model"]) or _host(attributes) == _EDGE_HOST else None,
+    }
 
 
 def _instant(value: object, name: str) -> int | Bad:
@@ -173,15 +201,19 @@ def _instant(value: object, name: str) -> int | Bad:
 
 def _timing(span: Mapping[str, object], attributes: Mapping[str, object], start: int, end: int) -> dict[str, object]:
     latency_ms = (end - start) / 1e6
-    chunk = _first_chunk(span.get("events"))
-    said_s = _first(attributes, TTFT_S)
-    streamed = _first(attributes, _STREAMED)
+    said_s, streamed = _first(attributes, TTFT_S), _first(attributes, STREAMED)
+    return {"latency_ms": latency_ms, **first_token_of(span.get("events"), said_s, streamed, start, latency_ms)}
+
+
+def first_token_of(events: object, said_s: object, streamed: object, start: int, latency_ms: float) -> dict[str, object]:
+    """The time to the first token, said in seconds or told by an event, if it came before the end; and whether it was streamed."""
+    chunk = _first_chunk(events)
     ttft_ms = said_s * 1e3 if type(said_s) in (int, float) else said_s  # type: ignore[operator]
     if ttft_ms is None and chunk is not None:
         ttft_ms = (chunk - start) / 1e6
     if type(ttft_ms) in (int, float) and ttft_ms >= latency_ms:  # type: ignore[operator]
         ttft_ms = None
-    return {"latency_ms": latency_ms, "ttft_ms": ttft_ms, "streamed": True if streamed is None and chunk is not None else streamed}
+    return {"ttft_ms": ttft_ms, "streamed": True if streamed is None and chunk is not None else streamed}
 
 
 def _first_chunk(events: object) -> int | None:
@@ -191,11 +223,11 @@ def _first_chunk(events: object) -> int | None:
     return min((at for at in instants if isinstance(at, int)), default=None)
 
 
-def _failure(span: Mapping[str, object], attributes: Mapping[str, object]) -> dict[str, object]:
-    status = span.get("status")
+def failure_of(status: object, attributes: Mapping[str, object]) -> dict[str, object]:
+    """Whether it failed, by its error, else by the span's status, and the HTTP status where there is one."""
     failed = isinstance(status, dict) and status.get("code") in _ERROR_CODES
-    error = _first(attributes, ("error.type",)) or ("error" if failed else None)
-    code = _first(attributes, ("http.response.status_code", "http.status_code"))
+    error = _first(attributes, _ERROR) or ("error" if failed else None)
+    code = _first(attributes, _HTTP_STATUS)
     return {"error": error, "status": code if code is not None else "error" if error else "ok"}
 
 
@@ -227,58 +259,3 @@ def _workload(attributes: Mapping[str, object], resource: Mapping[str, object], 
     service = resource.get("service.name")
     known = isinstance(service, str) and service and not service.startswith("unknown_service")
     return "/".join(part for part in (service if known else None, operation) if isinstance(part, str)) or None
-
-
-@dataclass(frozen=True, slots=True)
-class Nested:
-    """Which request spans stay, each with what it borrowed, and how many were another view of one that stays."""
-
-    outermost: tuple[Span, ...]
-    inner: int
-
-
-def outermost(spans: Sequence[Span]) -> Nested:
-    """One span for each request: those with no other request around them, up to an agent, tool or workflow."""
-    by_key = {span.key: span for span in spans}
-    within: dict[SpanKey, list[Span]] = {}
-    tops: list[Span] = []
-    for span in spans:
-        if span.values is None:
-            continue
-        top = _outermost(span, by_key)
-        if top is span:
-            tops.append(span)
-        else:
-            within.setdefault(top.key, []).append(span)
-    return Nested(tuple(_completed(top, within.get(top.key, ())) for top in tops), sum(map(len, within.values())))
-
-
-def _outermost(span: Span, by_key: Mapping[SpanKey, Span]) -> Span:
-    top = span
-    for around in _around(span, by_key):
-        if around.contains:
-            break
-        if isinstance(around.values, Mapping):
-            top = around
-    return top
-
-
-def _around(span: Span, by_key: Mapping[SpanKey, Span]) -> Iterator[Span]:
-    """The spans around it, inside out; ends at the first one that is not in the log, or that was met before."""
-    met = {span.key}
-    while span.parent is not None and span.parent in by_key and span.parent not in met:
-        span = by_key[span.parent]
-        met.add(span.key)
-        yield span
-
-
-def _completed(top: Span, inner: Sequence[Span]) -> Span:
-    """The span with the columns it lacks taken from the latest inner one that tells them."""
-    values = top.values
-    if not inner or not isinstance(values, Mapping):
-        return top
-    told = [span.values for span in inner if isinstance(span.values, Mapping)]
-    told.sort(key=lambda one: -int(str(one["timestamp"])))
-    lacking = [column for column in BORROWED if values.get(column) is None]
-    found = {column: next((one[column] for one in told if one.get(column) is not None), None) for column in lacking}
-    return replace(top, values={**values, **found})
