@@ -14,7 +14,7 @@ The edge first, and the cloud where that fails or takes more than 50 ms:
 >>> from edgeroi.policyfile import load_policies, policies_of
 >>> policies = policies_of({"safe": {"fallback": {"first": "edge", "then": "cloud", "after": "50 ms"}}})
 >>> def edge(query, cancel):
-...     cancel.wait(20)  # hangs; a client of HTTP would say cancel.when_set(connection.close)
+...     cancel.wait(20)  # hangs; a client of HTTP would shut its socket down in cancel.when_set(...)
 >>> def cloud(query, cancel):
 ...     return f"an answer to {query}"
 >>> executor = Executor(policies, {"edge": edge, "cloud": cloud})
