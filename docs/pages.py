@@ -164,6 +164,9 @@ version to the next.
 Mistakes in input raise `edgeroi.errors.EdgeroiError`, which names file, line, key and the fix.
 A [notebook](../how-to/notebook.md) shows them at work.
 
+Besides, `edgeroi.executor` runs the policies of a scenario over an application's own calls, in threads and in asyncio: fallback, hedge,
+cascade, route and split, losers cancelled, every call told. `python -m pydoc edgeroi.executor` shows how.
+
 """
 
 

@@ -11,10 +11,10 @@ for, also where it ignores that; who answered, why, and every call that was begu
 
 The edge first, and the cloud where that fails or takes more than 50 ms:
 
->>> from edgeroi.policyfile import policies_of  # or load_policies, of a file
+>>> from edgeroi.policyfile import load_policies, policies_of
 >>> policies = policies_of({"safe": {"fallback": {"first": "edge", "then": "cloud", "after": "50 ms"}}})
 >>> def edge(query, cancel):
-...     cancel.wait(20)  # hangs; a client of HTTP would say cancel.when_set(connection.close)
+...     cancel.wait(20)  # hangs; a client of HTTP would shut its socket down in cancel.when_set(...)
 >>> def cloud(query, cancel):
 ...     return f"an answer to {query}"
 >>> executor = Executor(policies, {"edge": edge, "cloud": cloud})
@@ -28,24 +28,26 @@ The edge first, and the cloud where that fails or takes more than 50 ms:
 ([('safe', 'cloud', 'timeout')], [('edge', 'given_up'), ('cloud', 'accepted')])
 >>> executor.close()
 
-Under asyncio calls are coroutines, and cancelled as tasks are. Short questions go to the edge, whose answer is kept where it is sure:
+A router that is shipped sends short questions to the edge, unless they ask for a summary, an explanation or an analysis:
+
+>>> with Executor(load_policies("article"), {"edge": cloud, "cloud": cloud}) as executor:
+...     [executor.run("router", query).by for query in ("the capital of France?", "Explain the capital of France")]
+['edge', 'cloud']
+
+Under asyncio calls are coroutines, and cancelled as tasks are. What the edge is not sure of goes on to the cloud:
 
 >>> import asyncio
->>> policies = policies_of({
-...     "router": {"route": {"rules": [{"to": "checked", "when": {
-...         "input_tokens": "< 50", "prompt": {"has_none_of": ["summarize", "explain", "analyze"]}}}], "otherwise": "cloud"}},
-...     "checked": {"cascade": {"first": "edge", "then": "cloud", "confidence": 0.7}},
-... })
+>>> policies = policies_of({"checked": {"cascade": {"first": "edge", "then": "cloud", "confidence": 0.7}}})
 >>> async def small(query):
 ...     return "Paris", 0.9 if "capital" in query else 0.3
 >>> async def large(query):
 ...     return "a long answer", 1.0
 >>> async def answered_by(*queries):
-...     calls, columns = {"edge": small, "cloud": large}, lambda query: {"prompt": query, "input_tokens": len(query.split())}
-...     async with AsyncExecutor(policies, calls, confidence=lambda answer: answer[1], columns=columns) as executor:
-...         return [(await executor.run("router", query)).by for query in queries]
->>> asyncio.run(answered_by("the capital of France?", "hm?", "Explain the capital of France"))
-['edge', 'cloud', 'cloud']
+...     calls = {"edge": small, "cloud": large}
+...     async with AsyncExecutor(policies, calls, confidence=lambda answer: answer[1]) as executor:
+...         return [(await executor.run("checked", query)).by for query in queries]
+>>> asyncio.run(answered_by("the capital of France?", "hm?"))
+['edge', 'cloud']
 """
 
 from __future__ import annotations

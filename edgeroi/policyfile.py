@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeroi.errors import EdgeroiError
+from edgeroi.scenario import shipped_route, shipped_routes
 from edgeroi.scenario.policies import POLICIES, check_references, policy_option
 from edgeroi.scenario.section import Findings, Section, check_version
 from edgeroi.spec import OptionSpec, Policy
@@ -25,7 +26,13 @@ from edgeroi.yamltree import Table, parse_tree, read_tree
 
 
 def load_policies(path: Path | str) -> Mapping[str, Policy]:
-    """The policies of a file by name. Raises ``EdgeroiError`` with file, line and column; several mistakes come together."""
+    """The policies by name of a file, or of one that is shipped by its name (``article``).
+
+    Raises ``EdgeroiError`` with file, line and column; several mistakes come together.
+    """
+    if str(path) in shipped_routes() and not Path(path).exists():
+        with shipped_route(str(path)) as shipped:
+            return load_policies(shipped)
     tree = read_tree(path)
     if not isinstance(tree, Table):
         raise EdgeroiError("no policies: a mapping is wanted", place=tree.place, fix="begin with `edgeroi: 1` and `options:`")

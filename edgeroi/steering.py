@@ -29,7 +29,10 @@ _LIMITS: Mapping[str, Callable[[float, float], bool]] = {"<": operator.lt, "<=":
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A decision of a policy: the part it took and why. ``rule``: which one of a route, from 1; ``confidence``: of a cascade's answer."""
+    """A decision of a policy: the part it took and why.
+
+    ``rule``: which one of a route, from 1. ``confidence``: of a cascade's answer, or what a route states of its own.
+    """
 
     policy: str
     to: str

@@ -208,7 +208,8 @@ class Steering(Generic[Q, T]):
             branch.take(Turn(name, to := drawn(policy, draw()), "share"))
         elif isinstance(policy, Route):
             to, rule = routed(policy, self.columns(request))
-            branch.take(Turn(name, to, "otherwise" if rule is None else "rule", rule=rule))
+            sure = policy.otherwise_confidence if rule is None else policy.rules[rule - 1].confidence
+            branch.take(Turn(name, to, "otherwise" if rule is None else "rule", rule=rule, confidence=sure))
         else:
             return name
         return self.chosen(to, request, draw, branch)

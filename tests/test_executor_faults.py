@@ -125,10 +125,10 @@ def left_within(connection: socket.socket, seconds: float) -> bool:
 def by_library(port: int) -> Callable[[str, Sent, Cancel], str]:
     def ask(part: str, sent: Sent, cancel: Cancel) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.connect()
-        held = connection.sock
-        cancel.when_set(lambda: held.shutdown(socket.SHUT_RDWR))  # closing it would not wake who reads
         try:
+            connection.connect()
+            held = connection.sock
+            cancel.when_set(lambda: held.shutdown(socket.SHUT_RDWR))  # closing it would not wake who reads
             connection.request("GET", sent.path(part))
             answer = connection.getresponse()
             said = answer.read().decode()

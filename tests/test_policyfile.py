@@ -66,6 +66,22 @@ def test_what_a_file_says_is_run(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "by", "confidence"),
+    [
+        ("what is the time", "edge", 0.9),
+        ("word " * 49, "edge", 0.9),
+        ("word " * 50, "cloud", 0.3),
+        ("please EXPLAIN this", "cloud", 0.3),
+        ("an unexplained thing", "cloud", 0.3),  # the article looks inside words, too
+    ],
+)
+def test_the_articles_router_is_shipped_and_runs(prompt: str, by: str, confidence: float) -> None:
+    with Executor(load_policies("article"), dict.fromkeys(("edge", "cloud"), lambda *_: "")) as executor:
+        outcome = executor.run("router", prompt)
+    assert (outcome.by, outcome.turns[0].confidence) == (by, confidence)
+
+
 def test_a_whole_scenario_holds_its_policies() -> None:
     policies = load_policies(ROOT / "scenarios" / "hybrid.yaml")
     scenario = load_scenario(ROOT / "scenarios" / "hybrid.yaml")

@@ -7,6 +7,7 @@ workload's options are replayed, under its volume and its value.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import resources
@@ -71,13 +72,18 @@ def shipped_routes() -> tuple[str, ...]:
     return tuple(sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".yaml")))
 
 
+def shipped_route(name: str) -> AbstractContextManager[Path]:
+    """The file of one of them, there while the block runs."""
+    return resources.as_file(resources.files("edgeroi") / _FOLDER / f"{name}.yaml")
+
+
 def load_routes(path: Path | str, workload: str | None = None) -> RouteFile:
     """A policy file, one that is shipped by its name, or a scenario, of which ``workload`` is meant where it has several.
 
     Raises ``EdgeroiError`` with file, line and key; several mistakes come as one ``ManyErrors``.
     """
     if str(path) in shipped_routes() and not Path(path).exists():
-        with resources.as_file(resources.files("edgeroi") / _FOLDER / f"{path}.yaml") as shipped:
+        with shipped_route(str(path)) as shipped:
             return replace(load_routes(shipped, workload), file=str(path))
     if not Path(path).exists():
         raise EdgeroiError(
