@@ -164,6 +164,9 @@ def _turned_by_unpriced(total: Spent, room: float, scale: float = 1.0) -> str | 
 
 def _edge_share(limit: float, ledger: Ledger) -> Finding:
     found = edge_share_of(ledger)
+    total = ledger.total
+    if total.usd == 0 and not total.unpriced_requests:
+        return _held("edge-share", "pass", "nothing was spent, at the edge or elsewhere", limit, None)
     if found.spend is None or found.spend_high is None:
         return _missing("edge-share", "nothing that was used has a price", limit, "price-missing")
     low, high = _share_bounds(ledger)

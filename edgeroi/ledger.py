@@ -142,12 +142,16 @@ class Ledger:
 # Pricing --------------------------------------------------------------------------------------------------------------
 
 
+#: Who serves the models whose names begin with ``@cf/``.
+_WORKERS_AI = "cloudflare/"
+
+
 def reference_of(provider: str | None, model: str | None) -> str | None:
     """``provider/model`` as the book knows it, from what a log tells; a model that names its provider needs none beside it."""
     if not model:
         return None
     if not provider:
-        return model if "/" in model else None
+        return f"{_WORKERS_AI}{model}" if model.startswith("@cf/") else model if "/" in model else None
     return f"{provider}/{model.removeprefix(f'{provider}/')}"
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile
 
+_NS_PER_DAY = 86_400 * 10**9
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -95,7 +97,7 @@ def spending_of(profile: Profile, usage: Usage, asked: Asked) -> Spending:
     days = days_of(ledger, usage)
     changes = jumps(days, Nulls(np.random.default_rng(asked.seed))) if days is not None else ()
     projection = project(days, changes) if days is not None else None
-    found = findings(asked.limits, ledger, projection, _last_month(days), _previous_usd(ledger, days))
+    found = findings(asked.limits, ledger, projection, _last_month(usage), _previous_usd(ledger, days))
     scenario = asked.verdicts
     found += [finding for judged in scenario.scenarios for finding in judged.findings] if scenario else []
     is_gated = asked.limits.are_set or scenario is not None
@@ -123,7 +125,7 @@ def days_of(ledger: Ledger, usage: Usage) -> Days | None:
     """What each day cost, and how much of it was seen; ``None`` where no request has a time or none has a price."""
     if usage.first_ns is None or usage.last_ns is None or ledger.total.usd is None:
         return None
-    first, last = (ns // (86_400 * 10**9) for ns in (usage.first_ns, usage.last_ns))
+    first, last = (ns // _NS_PER_DAY for ns in (usage.first_ns, usage.last_ns))
     amounts, seen = np.zeros(last - first + 1), np.ones(last - first + 1)
     start = EPOCH + timedelta(days=first)
     for (day,), told in ledger.by(("day",)).items():
@@ -133,8 +135,8 @@ def days_of(ledger: Ledger, usage: Usage) -> Days | None:
     return Days(start, amounts, seen)
 
 
-def _last_month(days: Days | None) -> str | None:
-    return None if days is None else f"{days.day(days.n - 1):%Y-%m}"
+def _last_month(usage: Usage) -> str | None:
+    return None if usage.last_ns is None else f"{EPOCH + timedelta(days=usage.last_ns // _NS_PER_DAY):%Y-%m}"
 
 
 def _previous_usd(ledger: Ledger, days: Days | None) -> float | None:

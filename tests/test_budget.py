@@ -114,6 +114,7 @@ def test_the_edge_share_passes_fails_and_waits_for_what_is_not_told() -> None:
     assert (unplaced.status, unplaced.rule) == ("undecided", "data-missing")
     nothing = one(SHARE, charge("edge", None, 9))
     assert (nothing.status, nothing.rule) == ("undecided", "price-missing")
+    assert one(SHARE, charge("edge", "0", 9)).status == "pass"
 
 
 def test_unpriced_use_bounds_the_share_on_both_sides() -> None:

@@ -306,6 +306,18 @@ def test_what_is_typed() -> None:
         seconds("0s")
 
 
+def test_what_is_missing_is_called_by_its_name() -> None:
+    dated = {"latency_ms": [1.0], "timestamp": ["2026-11-01T00:00:00Z"]}
+    untimed = edgeroi.spend(pd.DataFrame({"latency_ms": [1.0], "cost_usd": [2.0]}), budget_usd_month=1)
+    unpriced = edgeroi.spend(pd.DataFrame(dated), budget_usd_month=1)
+    few = edgeroi.spend(pd.DataFrame(dated | {"cost_usd": [0.25]}), budget_usd_month=1)
+    assert [found.findings[0].message for found in (untimed, unpriced, few)] == [
+        "budget: no request has a time",
+        "budget: nothing that was used in 2026-11 has a price",
+        "budget: 2026-11: $0.25 so far, and fewer than seven whole days to tell the rest of the month from",
+    ]
+
+
 # Watching -------------------------------------------------------------------------------------------------------------
 
 

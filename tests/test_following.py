@@ -197,6 +197,35 @@ def test_a_log_may_be_empty_at_first_but_not_be_none(tmp_path: Path) -> None:
         Following(["-"], reading(), UsageFold())
 
 
+def test_a_log_that_is_gone_for_a_moment_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between being met and being opened a log may be renamed; the system then says what it says of a file that is gone."""
+    log = tmp_path / "a.jsonl"
+    log.write_bytes(lines(1))
+    following = watched(log)
+    following.look()
+    append(log, lines(2))
+    opened = Path.open
+
+    def vanish(at: int) -> None:
+        left = [at]
+
+        def gone(self: Path, *how: object, **more: object) -> object:
+            left[0] -= self == log
+            if left[0] == 0:
+                raise FileNotFoundError(2, "No such file or directory", str(self))
+            return opened(self, *how, **more)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(Path, "open", gone)
+
+    for at in (1, 2, 3):  # when it is known again, when its end is looked for, when it is read
+        vanish(at)
+        assert any("cannot be read for now" in note for note in following.look().notes)
+        assert told(following) == (1, 1)
+    monkeypatch.undo()
+    following.look()
+    assert told(following) == (2, 3)
+
+
 def test_a_large_backlog_is_read_in_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeroi.engines.following.RANGE_BYTES", 1000)
     log = tmp_path / "a.jsonl"

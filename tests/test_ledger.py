@@ -119,6 +119,7 @@ def test_a_model_that_is_gone_is_priced_as_it_was_and_said() -> None:
 def test_names_of_providers_and_tiers() -> None:
     assert reference_of("openai", "openai/gpt-5") == "openai/gpt-5"
     assert reference_of(None, "openai/gpt-5") == "openai/gpt-5"
+    assert reference_of(None, "@cf/baai/bge-base-en-v1.5") == "cloudflare/@cf/baai/bge-base-en-v1.5"
     assert reference_of(None, "gpt-5") is None
     assert context_of_tier("default") == context_of_tier(None) == {}
     assert context_of_tier("batch") == {"processing": "batch"}

@@ -124,23 +124,35 @@ class Following(Generic[F]):
         there = set[Identity]()
         read = 0
         for source in self._sources(notes):
-            identity, size, stamp = _told(source)
-            there.add(identity)
-            if identity in self._whole or not self._is_lines(identity, source, size, notes):
-                read += self._read_whole(identity, source, (size, stamp))
-            elif identity in self._logs and (end := _last_line(source.path, self._logs[identity].at, size)):
-                new.append((self._logs[identity], end))
+            try:
+                identity, size, stamp = _told(source)
+                there.add(identity)
+                if identity in self._whole or not self._is_lines(identity, source, size, notes):
+                    read += self._read_whole(identity, source, (size, stamp))
+                elif identity in self._logs and (end := _last_line(source.path, self._logs[identity].at, size)):
+                    new.append((self._logs[identity], end))
+            except OSError as error:
+                self._tell_unreadable(source.path, error, notes)
         new += self._renamed(there, notes)
-        read += self._read_lines(new)
+        try:
+            read += self._read_lines(new)
+        except OSError as error:  # nothing of this look is counted: the next one reads it
+            self._tell_unreadable(str(error.filename), error, notes)
         self._looked = True
         self._notes |= dict.fromkeys(notes)
         return Look(read, tuple(notes))
+
+    def _tell_unreadable(self, path: str, error: OSError, notes: list[str]) -> None:
+        """A log may be gone for a moment while it is turned over; one that cannot be read at first is a mistake."""
+        if not self._looked:
+            raise EdgeroiError(f"cannot be read: {error.strerror}", place=Place(path)) from None
+        notes.append(f"{path} cannot be read for now: {error.strerror}")
 
     def _sources(self, notes: list[str]) -> Iterator[Source]:
         for path in self._paths:
             try:
                 found = expand([path])
-            except EdgeroiError:
+            except (EdgeroiError, OSError):
                 if not self._looked:
                     raise
                 notes.append(f"{path} is not there for now")  # between the two steps of a rotation
