@@ -198,7 +198,18 @@ def test_objects_read_together_are_those_read_line_by_line():
 
 # ---- JSON lines whose objects inside differ from line to line ------------------------------------------------------------------
 
-INSIDE = ({}, None, {"a": 1}, {"a": 1, "c": 2}, {"b": {"c": [1, {"d": 2}]}}, {"a": {"e": 'say "x": y'}}, {"a": 10**25}, {"f": 1.5e300}, "text", [{"a": 1}])
+INSIDE = (
+    {},
+    None,
+    {"a": 1},
+    {"a": 1, "c": 2},
+    {"b": {"c": [1, {"d": 2}]}},
+    {"a": {"e": 'say "x": y'}},
+    {"a": 10**25},
+    {"f": 1.5e300},
+    "text",
+    [{"a": 1}],
+)
 
 
 def own_lines(rng, n):
