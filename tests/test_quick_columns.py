@@ -9,13 +9,14 @@ import pytest
 
 from edgeroi.logs import delimited, plain_table
 from edgeroi.logs.delimited import FORMAT as CSV
+from edgeroi.logs.jsonl import FORMAT as JSONL
 from edgeroi.logs.lines import object_of
 from edgeroi.logs.litellm import LiteLLM, _told
 from edgeroi.logs.litellm_columns import TypedTold
 from edgeroi.logs.reading import reading
 from edgeroi.logs.textlines import _clf_ns, clf_instants
-from edgeroi.logs.typed import objects_of
-from edgeroi.request import LineCount, joined
+from edgeroi.logs.typed import RecordType, objects_of
+from edgeroi.request import NO_INSTANT, LineCount, joined
 
 DAMAGE = (
     b'"', b"\x00", b"\r", b"\r\n", b"\n", b"\n\n", b" ", b"\t", b"\xef\xbb\xbf", b"\xff", b"\xc3\xa9", b",", b",,", b"-", b"+", b".",
@@ -39,7 +40,7 @@ def _requests(batch):
     numbers = {name: np.where(np.isnan(column), None, column).tolist() for name, column in batch.numbers.items()}
     labels = {name: [column.names[code] if code >= 0 else None for code in column.codes.tolist()] for name, column in batch.labels.items()}
     columns = numbers | labels
-    instants = batch.instants.tolist() if batch.instants is not None else [None] * batch.n
+    instants = batch.instants.tolist() if batch.instants is not None else [NO_INSTANT] * batch.n
     rows = [
         (
             instants[row],
@@ -193,3 +194,39 @@ def test_objects_read_together_are_those_read_line_by_line():
         assert objects_of(lines) == [object_of(line) for line in lines]
     many = [*calls(rng, 300, 0.05), b'{"a":1,"a":2}']
     assert objects_of(many) == [object_of(line) for line in many]
+
+
+# ---- JSON lines whose objects inside differ from line to line ------------------------------------------------------------------
+
+INSIDE = (
+    {},
+    None,
+    {"a": 1},
+    {"a": 1, "c": 2},
+    {"b": {"c": [1, {"d": 2}]}},
+    {"a": {"e": 'say "x": y'}},
+    {"a": 10**25},
+    {"f": 1.5e300},
+    "text",
+    [{"a": 1}],
+)
+
+
+def own_lines(rng, n):
+    for place in range(n):
+        record = {"latency_ms": rng.randrange(1, 99), "workload": rng.choice(["chat", "search"]), "meta": rng.choice(INSIDE)}
+        yield json.dumps(record | ({"note": "x"} if place % 3 else {}), separators=(",", ":")).encode()
+
+
+def test_json_lines_with_objects_of_any_keys_inside_are_read_typed_and_say_the_same(monkeypatch):
+    rng = random.Random(21)
+    how, decoded = reading(), []
+    texts = [b"\n".join(own_lines(rng, 12)) + b"\n" for _ in range(200)]
+    texts = [damaged(rng, text, place % 2).replace(b'"a":', b'"c":', rng.randrange(2)) for place, text in enumerate(texts)]
+    decode = RecordType.decode
+    monkeypatch.setattr(RecordType, "decode", lambda *given: decoded.append(decode(*given)) or decoded[-1])
+    quick = [said([JSONL.read_lines(text, how, True)]) for text in texts]
+    assert sum(records is not None for records in decoded) > 60
+    monkeypatch.setattr(RecordType, "decode", lambda *given: None)
+    for place, text in enumerate(texts):
+        assert said([JSONL.read_lines(text, how, True)]) == quick[place], text

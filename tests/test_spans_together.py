@@ -199,6 +199,19 @@ def test_typed_decoding_says_what_the_exact_one_says_of_mutated_text(monkeypatch
     assert len(taken) > 1000
 
 
+def test_more_resources_words_and_shapes_than_are_remembered_are_told_apart(monkeypatch):
+    names = [chat(input_tokens=n) | {"user.id": f"u{n}", f"key{n % 5}": "x"} for n in range(60)]
+    text = lines_of(document(*(span(f"{n}", names=names[n]) for _ in range(5)), service=f"service {n}") for n in range(60))
+    how = reading(by=["workload", "user_id"])
+    whole = told(text, how)
+    assert len({row[-1] for row in whole[1]}) == 60  # a workload for each service
+    for most in (1, 2, 7):
+        monkeypatch.setattr("edgeroi.logs.span_records._MOST_KNOWN", most)
+        assert told(text, how) == whole
+    monkeypatch.setattr("edgeroi.logs.span_records._LONGEST_KNOWN", 10)
+    assert told(text, how) == whole
+
+
 def test_typed_decoding_is_what_reads_ordinary_documents(monkeypatch):
     monkeypatch.setattr(otlp._Pending, "_take_exactly", lambda *given: pytest.fail("an ordinary document was decoded the exact way"))
     lines, _, _, _ = told(lines_of(SAMPLE))

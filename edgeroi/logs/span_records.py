@@ -42,8 +42,8 @@ from edgeroi.logs.typed import pairs, space_before_colon
 
 #: Spans of one shape that are fewer than this are judged one by one: columns would not pay.
 _FEWEST = 4
-#: Combinations of words that are remembered, with what they say, and resources.
-_MOST_KNOWN = 1 << 14
+#: Resources, shapes and combinations of words that are remembered with what they say, and how long those are at most.
+_MOST_KNOWN, _LONGEST_KNOWN = 1 << 12, 1 << 13
 #: Spans of a piece of a large document.
 _PIECE = 1000
 #: Beyond it a double no longer tells one ns from the next; such a span lasts a hundred days.
@@ -97,6 +97,7 @@ class Records:
     def __init__(self, reading: Reading, columns: Sequence[str], mapped: Mapping[str, str]) -> None:
         self.reading, self.columns, self.mapped = reading, columns, mapped
         self._spans: list[Told | Span] = []
+        self._met = 0  # resources, each of which has a number that no other one ever had
         self._resources: dict[bytes, _Resource | None] = {}
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._words: dict[Any, Mapping[str, object]] = {}
@@ -140,14 +141,16 @@ class Records:
     def _resource(self, raw: Any) -> _Resource | None:
         """What a resource says; ``None`` where it is no object."""
         text = bytes(raw) if raw else b"{}"
-        if text not in self._resources:
+        if text in self._resources:
+            return self._resources[text]
+        told = object_of(text)
+        self._met += 1
+        said = None if isinstance(told, Bad) else _Resource(self._met, attributes_of(told.get("attributes")))
+        if len(text) <= _LONGEST_KNOWN:
             if len(self._resources) >= _MOST_KNOWN:
                 self._resources.clear()
-                self._words.clear()
-            told = object_of(text)
-            said = None if isinstance(told, Bad) else _Resource(len(self._resources), attributes_of(told.get("attributes")))
             self._resources[text] = said
-        return self._resources[text]
+        return said
 
     def packed(self) -> Spans:
         """All of them in columns, and none left; there are some."""
@@ -180,7 +183,7 @@ class Records:
         keys = tuple([attribute.key for attribute in span.attributes]) if span.attributes else ()
         shape = self._shapes.get(keys)
         if shape is None:
-            if len(self._shapes) >= _MOST_KNOWN:
+            if len(self._shapes) >= _MOST_KNOWN or sum(map(len, keys)) > _LONGEST_KNOWN:
                 return _Shape.of(keys, self.columns, plain=False)
             shape = self._shapes[keys] = _Shape.of(keys, self.columns)
         return shape
@@ -230,7 +233,9 @@ class Records:
             known = self._words.get((about, combination))
             if known is None:
                 known = self._say(spans[place], resource, operation)
-                if len(self._words) < _MOST_KNOWN:
+                if all(type(item[1]) is int or len(item[1]) <= _LONGEST_KNOWN for item in combination[1:]):
+                    if len(self._words) >= _MOST_KNOWN:
+                        self._words.clear()
                     self._words[about, combination] = known
             rows.append(known)
         columns = [column for column in rows[0] if column in self.columns]

@@ -318,7 +318,7 @@ class _Made:
             return self._any(place) if self.wanted[path] is Any and (key in seen.inside or key in seen.lists) else self.wanted[path]
         if key in seen.inside:
             always = key not in seen.plain and seen.inside[key].n == seen.n
-            if not path and not inner_wanted and not (always and seen.inside[key].is_alike):
+            if len(path) == 1 and not inner_wanted and not (always and seen.inside[key].is_alike):
                 return self._any(place)
             return self.struct(seen.inside[key], path, place + ".") if always else None
         if key not in seen.lists:
