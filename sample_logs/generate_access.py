@@ -6,6 +6,7 @@ Shapes, names and units are those of the real formats; every level is drawn, and
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -319,8 +320,8 @@ WRITERS: dict[str, Callable[[Random], Iterable[bytes]]] = {
     "access.nginx.jsonl": nginx_json_log,
     "access.envoy.log": envoy_log,
     "access.envoy.jsonl": envoy_json_log,
-    "access.alb.log": alb_log,
-    "access.cloudfront.log": cloudfront_log,
+    "access.alb.log.gz": alb_log,
+    "access.cloudfront.log.gz": cloudfront_log,
     "container.cri.log": container_log,
     "page.har": lambda rng: [har_document(rng)],
     "timings.curl.csv": curl_table,
@@ -329,5 +330,6 @@ WRITERS: dict[str, Callable[[Random], Iterable[bytes]]] = {
 
 
 def access_logs(seed: int) -> dict[str, bytes]:
-    """Every file's name and content; each draws from a stream of its own."""
-    return {name: b"".join(write(Random(seed + place))) for place, (name, write) in enumerate(WRITERS.items())}
+    """Every file's name and content, packed where AWS leaves it so; each draws from a stream of its own."""
+    written = {name: b"".join(write(Random(seed + place))) for place, (name, write) in enumerate(WRITERS.items())}
+    return {name: gzip.compress(data, 9, mtime=0) if name.endswith(".gz") else data for name, data in written.items()}

@@ -6,6 +6,7 @@ instant, counts as text, a cost of 0 for a model without a price. The numbers ar
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -267,7 +268,7 @@ def gateway_logs(seed: int) -> dict[str, bytes]:
         "pages.langfuse.json": langfuse_pages(Random(seed + 101)),
         "export.langfuse.csv": b"".join(langfuse_export(Random(seed + 102))),
         "page.cloudflare-ai-gateway.json": gateway_page(Random(seed + 103)),
-        "requests.helicone.jsonl": b"".join(helicone_log(Random(seed + 104))),
+        "requests.helicone.jsonl.gz": gzip.compress(b"".join(helicone_log(Random(seed + 104))), 9, mtime=0),
         "invocations.bedrock.jsonl": b"".join(bedrock_log(Random(seed + 105))),
         "calls.usage.jsonl": b"".join(usage_log(Random(seed + 106))),
     }

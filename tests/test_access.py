@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from datetime import UTC, datetime
@@ -366,12 +367,12 @@ def test_alb_region_host_and_more_fields_than_today(tmp_path):
 
 def test_sample_alb():
     good, n = [], 0
-    for line in (SAMPLES / "access.alb.log").read_text().splitlines():
+    for line in gzip.decompress((SAMPLES / "access.alb.log.gz").read_bytes()).decode().splitlines():
         cells, n = line.split(), n + 1
         stamps = [datetime.fromisoformat(cell) for cell in cells if cell.startswith("2026-")]
         if int(cells[8]) < 400:
             good.append((stamps[0] - stamps[1]).total_seconds() * 1000)
-    agrees(read_logs([SAMPLES / "access.alb.log"], reading()), n, good)
+    agrees(read_logs([SAMPLES / "access.alb.log.gz"], reading()), n, good)
 
 
 # --- CloudFront ------------------------------------------------------------------------------------------------------------
@@ -447,12 +448,12 @@ def test_cloudfront_names_can_be_mapped_as_they_stand(tmp_path):
 
 
 def test_sample_cloudfront():
-    lines = (SAMPLES / "access.cloudfront.log").read_text().splitlines()
+    lines = gzip.decompress((SAMPLES / "access.cloudfront.log.gz").read_bytes()).decode().splitlines()
     names = lines[1].split()[1:]
     rows = [dict(zip(names, line.split("\t"), strict=True)) for line in lines[2:]]
     asked = [r for r in rows if r["x-edge-result-type"] != "Hit"]
     good = [float(r["time-taken"]) * 1000 for r in asked if r["x-edge-result-type"] == "Miss" and 0 < int(r["sc-status"]) < 400]
-    profile = read_logs([SAMPLES / "access.cloudfront.log"], reading(by=["region"]))
+    profile = read_logs([SAMPLES / "access.cloudfront.log.gz"], reading(by=["region"]))
     agrees(profile, len(asked), good, {"cache_hit": len(rows) - len(asked), "header": 2})
     assert {group.key["region"] for group in profile.groups} == {r["x-edge-location"] for r in asked}
 

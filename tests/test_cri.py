@@ -39,12 +39,13 @@ def profiled(tmp_path: Path, *lines: str, end: str = "\n", **read: object) -> Pr
 
 
 def behind_a_prefix(path: Path) -> list[str]:
-    return [full(line) for line in path.read_text().splitlines()]
+    held = path.read_bytes()
+    return [full(line) for line in (gzip.decompress(held) if path.suffix == ".gz" else held).decode().splitlines()]
 
 
 #: Samples of formats of lines.
 LINES = [
-    "access.nginx.log", "ingress.nginx.log", "access.nginx.jsonl", "access.envoy.log", "access.envoy.jsonl", "access.alb.log",
+    "access.nginx.log", "ingress.nginx.log", "access.nginx.jsonl", "access.envoy.log", "access.envoy.jsonl", "access.alb.log.gz",
     "timings.curl.jsonl", "embedding-edge.jsonl", "gateway.litellm.jsonl",
 ]  # fmt: skip
 

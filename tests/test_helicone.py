@@ -1,5 +1,6 @@
 """Helicone requests, pitfall by pitfall."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from edgeroi.logs.reading import reading
 from edgeroi.logs.record import Skip
 from edgeroi.request import COLUMNS
 
-SAMPLE = Path(__file__).parents[1] / "sample_logs" / "requests.helicone.jsonl"
+SAMPLE = Path(__file__).parents[1] / "sample_logs" / "requests.helicone.jsonl.gz"
 
 
 def request(**changed):
@@ -107,7 +108,7 @@ def test_detection_and_fields():
 
 
 def test_the_sample_agrees_with_a_reading_of_our_own():
-    rows = [row for row in map(json.loads, SAMPLE.read_text().splitlines()) if row["response_status"] != -2]
+    rows = [row for row in map(json.loads, gzip.decompress(SAMPLE.read_bytes()).splitlines()) if row["response_status"] != -2]
     good = [row for row in rows if row["response_status"] == 200]
     profile = read_logs([SAMPLE], reading())
     assert (profile.total.requests, profile.total.errors) == (len(rows), len(rows) - len(good))

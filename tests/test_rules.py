@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -58,7 +59,8 @@ def requests(profile: Profile) -> dict[tuple[str | None, ...], int]:
 
 def paths_of(name: str) -> list[str]:
     """The path of each request of a sample that no cache answered, by looking for it."""
-    lines = (SAMPLES / name).read_text().splitlines()
+    held = (SAMPLES / name).read_bytes()
+    lines = (gzip.decompress(held) if name.endswith(".gz") else held).decode().splitlines()
     found = [re.search(r"/v1/chat/completions|/v1/embeddings|/healthz|/favicon.ico", line) for line in lines if "\tHit\t" not in line]
     return [match[0] for match in found if match]
 
@@ -71,8 +73,8 @@ def paths_of(name: str) -> list[str]:
         "access.nginx.jsonl",
         "access.envoy.log",
         "access.envoy.jsonl",
-        "access.alb.log",
-        "access.cloudfront.log",
+        "access.alb.log.gz",
+        "access.cloudfront.log.gz",
     ],
 )
 def test_a_path_decides_the_workload_in_every_access_log(mapped, name):
@@ -288,5 +290,5 @@ def test_the_docs_example_is_a_mapping(mapped):
     (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "mapping.md").read_text(), re.DOTALL)
     said = read(mapped(block))
     assert [rule.column for rule in said.rules] == ["workload"] * 2 + ["placement"] * 3 + ["region", None]
-    profile = read_logs([SAMPLES / "access.cloudfront.log"], reading_of(mapped(block), by=("region",)))
+    profile = read_logs([SAMPLES / "access.cloudfront.log.gz"], reading_of(mapped(block), by=("region",)))
     assert {key[0] for key in requests(profile)} == {"FRA", "AMS", "IAD", "SEA"}
