@@ -412,7 +412,7 @@ def sample_logs() -> dict[str, bytes]:
             "nightly-summaries.jsonl.gz": packed(batch_log(Random(SEED + 7))),
             "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
             "spend.jsonl.gz": month_and_a_half(Random(SEED + 9)),
-            "routed.jsonl.gz": packed(line(row) for row in routed_rows(Random(SEED + 9), routed_log)),
+            "routed.jsonl.gz": packed(line(row) for row in routed_rows(Random(SEED + 10), routed_log)),
             "experiment.jsonl.gz": packed(experiment_log(Random(SEED + 9))),
         }
     )
