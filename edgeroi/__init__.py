@@ -5,15 +5,16 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
-    SHELL   cli/                                        one file per command: parse, call, render, exit
+    SHELL   cli/ · pytest_plugin                        one file per command: parse, call, render, exit · scenarios as tests
             draft · probing · replaying                 a scenario drafted from a log · a plan becomes a recorded run · a policy over a log
             spending                                    logs become spend
             experimenting                               logs -> arms -> a judged experiment
-            judging · linting                           scenarios -> verdicts -> gate · files -> findings
+            judging · linting · deployment              scenarios -> verdicts -> gate · files -> findings · configurations -> edge uses
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere                                   what there is besides the two options: the book, regions, signs in a log
+            mapping_lint                                what is odd in a mapping
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
-            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown · where chunks run
+            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, Markdown, SARIF, ... · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
@@ -26,13 +27,17 @@ A line of this map imports only lines below it; the core knows no file, network,
             spend_report                                what spend says
             reconciliation                              a bill beside what the logs imply
             budget                                      budget, edge share, growth, and what a share does not show
+            comment_report                              what a check says in a pull request
+            loosening                                   where a project's policy allows more than it did
             price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             route_report                                what route says
             ab_report · plan_report                     what ab and ab-plan say
             prospect_report                             the tornado, the S-curve, what is worth knowing
-            evidence_report                             the figures behind the questions
+            evidence_report · since_report              the figures behind the questions · what changed, in words
             gateways                                    a policy as the configuration of a gateway
             report                                      sections, tables of typed cells, notes, the JSON document
+            difference                                  what changed between two checks
+            annotation                                  findings as other programs show them beside a file
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it
@@ -246,7 +251,10 @@ def check(
     seed: int | None = None,
     draws: int | None = None,
 ) -> Verdicts:
-    """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
+    """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``.
+
+    ``.failures`` is what keeps it from passing, a sentence each.
+    """
     return _judged("check", scenarios, set, prices_as_of, seed, draws)
 
 
