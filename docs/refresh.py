@@ -1,8 +1,8 @@
-"""Brings README and docs up to date: ``python docs/refresh.py`` runs every console block again, writes what it printed, draws the pictures.
+"""Brings README and docs up to date: ``python docs/refresh.py`` runs every console block again, makes the pages, draws the pictures.
 
 The picture of a page is taken only where Chromium is installed; no test compares it, as every version of it draws a little differently.
 
-``docs/formats.md`` is what ``edgeroi formats --format markdown`` prints, below its heading.
+What is generated, and from what, is said in ``docs/pages.py``.
 
 Where a block leaves lines out (a line ``...``), each stretch it shows is found again by its first line and stays as long as it is.
 Look at the difference before you commit it: it is what users will see.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -57,45 +56,34 @@ def abridged(shown: Sequence[str], printed: Sequence[str]) -> list[str]:
 
 
 def refreshed(text: str) -> str:
-    """The README with today's output."""
+    """A page with today's output; its blocks are run one after another in a checkout of their own."""
     readme = module(ROOT / "tests" / "test_readme.py")
     with tempfile.TemporaryDirectory() as folder:
         place = readme.copied(Path(folder) / "checkout")
 
         def block(match: re.Match[str]) -> str:
+            if match["unrun"]:
+                return match[0]
             parts = []
-            for shown in readme.shown(match[0]):
+            for shown in readme.shown(match["block"]):
                 printed = readme.run(shown.command, place)
                 output = abridged(shown.output, printed) if "..." in shown.output else printed
                 parts.append("\n".join((f"$ {shown.typed}", *output)))
             return "```console\n" + "\n".join(parts) + "\n```"
 
-        return re.sub(r"^```console\n.*?^```$", block, text, flags=re.DOTALL | re.MULTILINE)
-
-
-#: What stands above the table of formats.
-FORMATS_HEADING = """# Log formats
-
-Written by `docs/refresh.py` from the formats themselves; `edgeroi formats NAME` shows where each column comes from.
-The format of a file is found by its content, and exactly one must claim it; `--log-format NAME` says it instead.
-What no log says, rules do: [mapping](mapping.md).
-
-"""
-
-
-def formats_page() -> str:
-    """The table of all formats: what each is counted in, where latency is and in which unit, what it tells and what it cannot."""
-    told = subprocess.run([sys.executable, "-m", "edgeroi", "formats", "--format", "markdown"], capture_output=True, text=True, check=True)
-    table = [line for line in told.stdout.splitlines() if line.startswith("|")]
-    return FORMATS_HEADING + "\n".join(table) + "\n"
+        return re.sub(readme.CONSOLE_BLOCK, block, text, flags=re.DOTALL | re.MULTILINE)
 
 
 def main() -> None:
-    """Rewrite README.md, the table of formats and the pictures."""
-    path = ROOT / "README.md"
-    path.write_text(refreshed(path.read_text()))
-    (ROOT / "docs" / "formats.md").write_text(formats_page())
+    """Rewrite README.md, the pages and the pictures."""
+    pages, readme = module(ROOT / "docs" / "pages.py"), module(ROOT / "tests" / "test_readme.py")
+    for name, made in pages.PAGES.items():
+        (ROOT / "docs" / name).parent.mkdir(exist_ok=True)
+        (ROOT / "docs" / name).write_text(made())
+    for path in (ROOT / "README.md", *readme.written_pages()):
+        path.write_text(refreshed(path.read_text()))
     draw = module(ROOT / "docs" / "draw.py")
+    module(ROOT / "docs" / "notebook.py").main()
     for name, command in draw.PICTURES.items():
         (ROOT / "docs" / name).write_text(draw.picture(command))
     if shutil.which("chromium"):

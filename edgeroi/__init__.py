@@ -5,14 +5,17 @@ value of time become a verdict, and verdicts become a gate. Measuring, judging a
 
 A line of this map imports only lines below it; the core knows no file, network, clock, terminal, YAML or environment::
 
-    SHELL   cli/                                        one file per command: parse, call, render, exit
-            draft · probing                             a scenario drafted from a log · a plan becomes a recorded run
+    SHELL   cli/ · pytest_plugin                        one file per command: parse, call, render, exit · scenarios as tests
+            interview                                   the three questions only people can answer
+            notebook                                    a result as HTML and as a picture
+            draft · probing · replaying · demonstration   a scenario drafted · a plan run · a policy over a log · what demo shows
             spending                                    logs become spend
-            judging · linting                           scenarios -> verdicts -> gate · files -> findings
+            judging · linting · deployment              scenarios -> verdicts -> gate · files -> findings · configurations -> edge uses
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
-            elsewhere                                   what there is besides the two options: the book, regions, signs in a log
+            elsewhere · matching                        what there is besides the two options: the book, regions, signs in a log
+            mapping_lint                                what is odd in a mapping
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
-            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, CSV, Markdown, pages · where chunks run
+            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, pages, SARIF, ... · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
@@ -25,16 +28,23 @@ A line of this map imports only lines below it; the core knows no file, network,
             spend_report                                what spend says
             reconciliation                              a bill beside what the logs imply
             budget                                      budget, edge share, growth, and what a share does not show
+            comment_report                              what a check says in a pull request
+            loosening                                   where a project's policy allows more than it did
             verdict_figures                             what a page shows of a workload: what moves, and its pictures
             what_if                                     numbers that may be moved, and what becomes of the answer
             price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
+            route_report                                what route says
             prospect_report · distributions             the tornado, the S-curve, what is worth knowing · latencies as figures
-            evidence_report                             the figures behind the questions
+            evidence_report · since_report              the figures behind the questions · what changed, in words
+            gateways                                    a policy as the configuration of a gateway
             report                                      sections, tables of typed cells, figures, notes, the JSON document
+            difference                                  what changed between two checks
+            annotation                                  findings as other programs show them beside a file
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it
             attribution · remedies · symptoms           model or place · cheaper fixes · signs of trouble in a log
+            guesses                                     what a log suggests and does not say
             regions                                     the users' regions one by one
             utilisation                                 servers in the books: how busy, inverted or not, what idles
             assembly                                    policies put together, each part as it serves its own requests
@@ -42,12 +52,16 @@ A line of this map imports only lines below it; the core knows no file, network,
             economics                                   premium, value, net, their prospect, break-evens
             probe_run                                   a run of a probe: its answers, what was expected of them, whether to trust it
             prediction                                  what a policy should take, by its parts as a probe measured them
+            sweeping                                    what both options made of the requests whose threshold is moved
+            replay                                      a policy over the requests of a log, one by one or by their mix
+            calibration                                 the best threshold of a router, and what its confidence is worth
             hybrid                                      an option that is a policy over others, asked like any option
             option                                      one way to serve: timing, tariff, traffic
             probe_plan                                  what a probe is to do
             servers                                     paid for busy or not: the load hour by hour, and the wait for one
             ensemble · sampling                         a latency in many worlds at once · what samples leave unknown
             steering                                    what a policy decides of one request, and the record of it
+            asked                                       rows of a log as requests, with the sides of a pair
             spec                                        what a scenario states
             values/                                     what latency is worth
             felt                                        what a person notices
@@ -69,10 +83,11 @@ A line of this map imports only lines below it; the core knows no file, network,
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
-            errors                                      what can go wrong, and how it ends
+            errors · shown                              what can go wrong, and how it ends · results that notebooks show
             compiled                                    the part in C, where it was built; numpy does the same
 
-The Python API is the functions ``profile``, ``compare``, ``check`` and ``spend``; what they return is immutable and has ``to_frame()``.
+The Python API is what ``__all__`` names: functions, whose results are immutable, have ``to_frame()`` and ``plot()`` and show themselves in
+a notebook, and the types they take and give, imported when they are asked for.
 ``edgeroi.executor`` runs the policies of a scenario in an application.
 """
 
@@ -86,12 +101,57 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgeroi.histogram import LatencyHistogram
+    from edgeroi.prices import PriceBook
+    from edgeroi.probe_run import ProbeRun
+    from edgeroi.route_report import Routes
+    from edgeroi.spec import Scenario
     from edgeroi.spend_report import Spending
     from edgeroi.verdict_report import Verdicts
     from edgeroi.workload import Profile, SeenFrom
 
-__all__ = ["__version__", "check", "compare", "profile", "spend"]
+__all__ = [
+    "LatencyHistogram",
+    "PriceBook",
+    "ProbeRun",
+    "Profile",
+    "Scenario",
+    "Verdicts",
+    "__version__",
+    "check",
+    "compare",
+    "load_prices",
+    "load_scenario",
+    "probe",
+    "profile",
+    "route",
+    "spend",
+]
 __version__ = "0.2.0"
+
+#: Where each public type is at home; ``import edgeroi`` imports none of them.
+_HOMES = {
+    "LatencyHistogram": "histogram",
+    "PriceBook": "prices",
+    "ProbeRun": "probe_run",
+    "Profile": "workload",
+    "Scenario": "spec",
+    "Verdicts": "verdict_report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public type, imported when somebody asks for it."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"edgeroi.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names too that are not imported yet."""
+    return sorted({*globals(), *__all__})
 
 
 def profile(
@@ -208,14 +268,14 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def compare(
-    scenarios: str | Path | Sequence[str | Path],
+    scenarios: str | Path | Scenario | Sequence[str | Path | Scenario],
     *,
     set: Mapping[str, str] | None = None,
     prices_as_of: date | None = None,
     seed: int | None = None,
     draws: int | None = None,
 ) -> Verdicts:
-    """Scenario files or folders, judged: ``.decisions`` with verdict, cost, latency and value, ``.document`` as JSON prints it.
+    """Scenarios, or their files or folders, judged: ``.decisions`` with verdict, cost, latency and value, ``.document`` as JSON prints it.
 
     Net is drawn in ``draws`` worlds (10,000) from ``seed``: the same of both give the same answer.
     """
@@ -223,20 +283,63 @@ def compare(
 
 
 def check(
-    scenarios: str | Path | Sequence[str | Path],
+    scenarios: str | Path | Scenario | Sequence[str | Path | Scenario],
     *,
     set: Mapping[str, str] | None = None,
     prices_as_of: date | None = None,
     seed: int | None = None,
     draws: int | None = None,
 ) -> Verdicts:
-    """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``."""
+    """The same held against the gate: ``.gate`` is ``pass``, ``fail`` or ``undecided``, with the rules in ``.scenarios[i].findings``.
+
+    ``.failures`` is what keeps it from passing, a sentence each.
+    """
     return _judged("check", scenarios, set, prices_as_of, seed, draws)
+
+
+def route(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    policy: str | Path = "article",
+    *,
+    workload: str | None = None,
+    only: str | None = None,
+    sweep: str | None = None,
+    goal: str | None = None,
+    budget: float | None = None,
+    quality_floor: float | None = None,
+    seed: int = 1,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    log_format: str | None = None,
+    prices_as_of: date | None = None,
+    jobs: int | None = None,
+) -> Routes:
+    """A policy replayed over logs or a DataFrame: ``.lines`` with options, policies and today, ``.curve`` and ``.chosen`` of a ``sweep``.
+
+    ``policy``: a policy file (``only`` one of its policies), a scenario, or ``article``. ``goal``: ``max-net``, ``max-quality`` under a
+    ``budget`` (USD a month), or ``min-cost`` over a ``quality_floor``; the threshold is chosen on one half of the requests, by ``seed``,
+    and judged on the other.
+    """
+    from edgeroi.clock import today
+    from edgeroi.logs.mapping import reading_of
+    from edgeroi.replaying import routes, wanted
+    from edgeroi.scenario import load_routes
+
+    how = reading_of(
+        Path(mapping) if mapping else None,
+        map=tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
+        format=log_format,
+    )
+    paths = [logs] if isinstance(logs, str | Path) else logs
+    asked_for, file = wanted(sweep, goal, budget, quality_floor, seed), load_routes(policy, workload).only(only)
+    return routes(paths, file, how, asked_for, workload=workload, today=today(), at=prices_as_of, jobs=jobs)
 
 
 def _judged(
     command: str,
-    scenarios: str | Path | Sequence[str | Path],
+    scenarios: str | Path | Scenario | Sequence[str | Path | Scenario],
     set: Mapping[str, str] | None,
     at: date | None,
     seed: int | None,
@@ -244,9 +347,61 @@ def _judged(
 ) -> Verdicts:
     from edgeroi.clock import today
     from edgeroi.draws import chance_of
-    from edgeroi.judging import judge_files
+    from edgeroi.errors import EdgeroiError
+    from edgeroi.judging import judge, loaded
+    from edgeroi.spec import Scenario
 
-    paths = [scenarios] if isinstance(scenarios, str | Path) else list(scenarios)
-    overrides = tuple(f"{path}={value}" for path, value in (set or {}).items())
+    given = [scenarios] if isinstance(scenarios, str | Path | Scenario) else list(scenarios)
+    ready = [each for each in given if isinstance(each, Scenario)]
+    if ready and set:
+        raise EdgeroiError("a scenario that is loaded already is not overridden", key="set", fix="give set= to edgeroi.load_scenario")
+    files = [str(each) for each in given if not isinstance(each, Scenario)]
+    read, policies = loaded(files, tuple(f"{path}={value}" for path, value in (set or {}).items())) if files else ((), ())
     gate, chance = command == "check", chance_of(seed, draws)
-    return judge_files([str(path) for path in paths], overrides, command=command, today=today(), at=at, gate=gate, chance=chance)
+    every, of_each = (*read, *ready), (*policies, *(None for _ in ready))
+    return judge(every, command=command, today=today(), at=at, policies=of_each, gate=gate, chance=chance)
+
+
+def load_scenario(file: str | Path, *, set: Mapping[str, str] | None = None) -> Scenario:
+    """A scenario file as a value that ``compare`` and ``check`` take; keys overridden by ``{"workloads.search.requests": "20M /month"}``.
+
+    Limits and rates of a project policy (``edgeroi.yaml``) go with files: give ``compare`` the file where there is one.
+    """
+    from edgeroi.scenario import load_scenario as load
+
+    return load(Path(file), tuple(f"{path}={value}" for path, value in (set or {}).items()))
+
+
+def load_prices(*references: str, files: Sequence[str | Path] = ()) -> PriceBook:
+    """The price book that can answer ``provider/model`` references, or all of it without one; rows of price ``files`` of yours win.
+
+    ``book.find(reference, day)`` is the price in force on a day, every rate with its source; nothing is downloaded.
+    """
+    from edgeroi.pricebooks import load
+
+    return load(references or None, files)
+
+
+def probe(
+    file: str | Path,
+    *,
+    log: str | Path = "probe.jsonl",
+    append: bool = False,
+    max_requests: int | None = None,
+    max_spend_usd: float | None = None,
+    seed: int = 1,
+) -> ProbeRun:
+    """The endpoints of a probe file, measured as ``edgeroi probe`` does; the log it writes is an input of ``profile`` and of scenarios.
+
+    ``.trusted`` and ``.reasons`` say whether a decision may rest on it. Interrupted, it returns what was measured, marked as such.
+    """
+    from contextlib import nullcontext
+    from decimal import Decimal
+
+    from edgeroi.probefile import load_plan
+    from edgeroi.probing import Limits, run_probe
+
+    limits = Limits(max_requests, None if max_spend_usd is None else Decimal(str(max_spend_usd)))
+    return run_probe(
+        load_plan(file), Path(log), append=append, limits=limits, seed=seed, say=lambda line: None, watching=lambda plan: nullcontext()
+    )

@@ -588,43 +588,14 @@ class _Gathering:
             return None, f"{why.message}: {why.fix}" if why.fix else why.message, ()
         if price is None:
             return None, f"{spec.name} states no price: write price: PROVIDER/MODEL, or its rates", ()
-        tariff = Tariff(
-            price,
-            ranged,
-            _capacity(spec),
-            tuple((fee.item, fee.usd_month, self._account(spec) if fee.per_account else None) for fee in spec.fixed),
-            spec.operations.hours if spec.operations else None,
-            spec.operations.rate if spec.operations else None,
-            spec.discount or self._policy_discount(spec),
-            spec.egress.volume if spec.egress else None,
-            spec.egress.per_request if spec.egress else None,
-            spec.cpu,
-        )
+        tariff = tariff_of(spec, price, ranged, spec.discount or self._policy_discount(spec))
         return tariff, None, price.notes
 
-    def _account(self, spec: OptionSpec) -> str:
-        return spec.price.provider if isinstance(spec.price, PriceRef) else spec.name
-
     def _policy_discount(self, spec: OptionSpec) -> Range | None:
-        return self.sources.policy.discounts.get(self._account(spec)) if self.sources.policy else None
+        return self.sources.policy.discounts.get(_account(spec)) if self.sources.policy else None
 
     def _price(self, spec: OptionSpec) -> tuple[Price | None, Mapping[str, Range]]:
-        if isinstance(spec.price, PriceRef):
-            book = self.sources.book(spec.price.ref)
-            price: Price | None = book.find(spec.price.ref, self.sources.at, spec.price.context, place=spec.price.place)
-            ranged: dict[str, Range] = {}
-        elif spec.price:
-            price, ranged = _stated_price(spec.name, spec.price)
-        else:
-            price, ranged = self._logged_price(spec), {}
-        if spec.capacity and spec.capacity.gpu:
-            price, ranged = _with(price, spec.name, "server_hour", "server-hour", spec.capacity.gpu, ranged)
-        if spec.egress and spec.egress.price:
-            price, ranged = _with(price, spec.name, "egress_gb", "GB", spec.egress.price, ranged)
-        if price is None and spec.fixed:
-            free = Rate(decimal_of(0), "request", "stated: fixed fees only", basis="assumed")
-            price = Price("stated", spec.name, request=free, basis="assumed")
-        return price, ranged
+        return price_for(spec, self.sources.book, self.sources.at, lambda: self._logged_price(spec))
 
     def _logged_price(self, spec: OptionSpec) -> Price | None:
         """The price of a baseline that states none: its provider and model as logged, looked up; else the cost the log itself tells."""
@@ -958,6 +929,47 @@ _STATED_RATES: Mapping[str, tuple[str, str]] = {
     "request": ("request", "request"),
     "gpu": ("server_hour", "server-hour"),
 }
+
+
+def price_for(
+    spec: OptionSpec, book: Callable[[str], PriceBook], at: date, logged: Callable[[], Price | None] = lambda: None
+) -> tuple[Price | None, Mapping[str, Range]]:
+    """The price of an option, and its rates that are stated with a range: looked up, or as stated, or else what ``logged`` says."""
+    if isinstance(spec.price, PriceRef):
+        price: Price | None = book(spec.price.ref).find(spec.price.ref, at, spec.price.context, place=spec.price.place)
+        ranged: dict[str, Range] = {}
+    elif spec.price:
+        price, ranged = _stated_price(spec.name, spec.price)
+    else:
+        price, ranged = logged(), {}
+    if spec.capacity and spec.capacity.gpu:
+        price, ranged = _with(price, spec.name, "server_hour", "server-hour", spec.capacity.gpu, ranged)
+    if spec.egress and spec.egress.price:
+        price, ranged = _with(price, spec.name, "egress_gb", "GB", spec.egress.price, ranged)
+    if price is None and spec.fixed:
+        free = Rate(decimal_of(0), "request", "stated: fixed fees only", basis="assumed")
+        price = Price("stated", spec.name, request=free, basis="assumed")
+    return price, ranged
+
+
+def tariff_of(spec: OptionSpec, price: Price, ranged: Mapping[str, Range], discount: Range | None) -> Tariff:
+    """What an option charges: its price, and what is paid besides."""
+    return Tariff(
+        price,
+        ranged,
+        _capacity(spec),
+        tuple((fee.item, fee.usd_month, _account(spec) if fee.per_account else None) for fee in spec.fixed),
+        spec.operations.hours if spec.operations else None,
+        spec.operations.rate if spec.operations else None,
+        discount,
+        spec.egress.volume if spec.egress else None,
+        spec.egress.per_request if spec.egress else None,
+        spec.cpu,
+    )
+
+
+def _account(spec: OptionSpec) -> str:
+    return spec.price.provider if isinstance(spec.price, PriceRef) else spec.name
 
 
 def _stated_price(option: str, stated: StatedPrice) -> tuple[Price | None, dict[str, Range]]:

@@ -20,6 +20,8 @@ from edgeroi.request import COLUMNS, Batch, Labels
 
 #: Kinds of columns that are numbers.
 NUMERIC = ("duration", "count", "money", "ratio")
+#: How the tests of a text's length in words begin: ``words<``, ``words>=``.
+LENGTH = "words"
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Cut:
     """What the conditions of one column tell apart.
 
     ``edges``: a number lies below or not below each (ascending). ``values``: texts that stay themselves, others being all the same.
-    ``words``: for each, whether a text has any of them. ``one_in``: one text in so many stays itself, which ones its own hash says, the
-    same in every log. Picklable.
+    ``words``: for each, whether a text has any of them. ``lengths``: how many words a text has, below each or not. ``one_in``: one text in
+    so many stays itself, which ones its own hash says, the same in every log. Picklable.
     """
 
     column: str
@@ -36,11 +38,13 @@ class Cut:
     values: tuple[str, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
     one_in: int = 0
+    lengths: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, column: str, asked: Iterable[tuple[str, tuple[str, ...]]]) -> Cut:
         """What these ``(test, values)`` of one column need."""
         edges: set[float] = set()
+        lengths: set[float] = set()
         values: dict[str, None] = {}
         words: dict[tuple[str, ...], None] = {}
         for test, given in asked:
@@ -48,9 +52,11 @@ class Cut:
                 values |= dict.fromkeys(given)
             elif test in ("has_any_of", "has_none_of"):
                 words[given] = None
+            elif test.startswith(LENGTH):
+                lengths.add(edge_of(test.removeprefix(LENGTH), float(given[0])))
             else:
                 edges.add(edge_of(test, float(given[0])))
-        return cls(column, tuple(sorted(edges)), tuple(values), tuple(words))
+        return cls(column, tuple(sorted(edges)), tuple(values), tuple(words), lengths=tuple(sorted(lengths)))
 
     def labels(self, batch: Batch) -> Labels:
         """The label of each request: what its value comes to, unknown where the value is."""
@@ -73,6 +79,8 @@ class Cut:
 
     def _of_text(self, text: str) -> str:
         has = "".join("1" if _has_any(words, text) else "0" for words in self.words)
+        if self.lengths:
+            has += f":{bisect_right(self.lengths, words_in(text))}"
         kept = text in self.values or (self.one_in > 0 and crc32(text.encode()) % self.one_in == 0)
         return f"{has} {text if kept else ''}"
 
@@ -84,6 +92,9 @@ class Cut:
             return label.partition(" ")[2] in given
         if test in ("has_any_of", "has_none_of"):
             return (label[self.words.index(given)] == "1") == (test == "has_any_of")
+        if test.startswith(LENGTH):
+            band, test = int(label.partition(" ")[0].partition(":")[2]), test.removeprefix(LENGTH)
+            return (band <= self.lengths.index(edge_of(test, float(given[0])))) == (test in ("<", "<="))
         below = int(label) <= self.edges.index(edge_of(test, float(given[0])))
         return below if test in ("<", "<=") else not below
 
@@ -106,6 +117,9 @@ def raw_holds(test: str, given: tuple[str, ...], value: str | None) -> bool:
     """Whether a condition on a text holds for a value that was kept as it is."""
     if value is None:
         return False
+    if test.startswith(LENGTH):
+        test = test.removeprefix(LENGTH)
+        return (words_in(value) < edge_of(test, float(given[0]))) == (test in ("<", "<="))
     return value in given if test == "in" else _has_any(given, value) == (test == "has_any_of")
 
 
@@ -114,11 +128,23 @@ def cut_labels(batch: Batch, cuts: Sequence[Cut]) -> dict[str, Labels]:
     return {**batch.labels, **{cut.column: cut.labels(batch) for cut in cuts}}
 
 
+def words_in(text: str) -> int:
+    """How many words a text has: what white space parts."""
+    return len(text.split())
+
+
 def _has_any(words: tuple[str, ...], text: str) -> bool:
     return _pattern(words).search(text) is not None
 
 
 @lru_cache(maxsize=64)
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of the words as a whole one, whatever its case."""
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", re.IGNORECASE)
+    """Any of the words as a whole one, whatever its case; a ``*`` at an end of it stands for more of the same word."""
+    wanted = "|".join(_wanted(word) for word in words)
+    return re.compile(rf"(?<!\w)(?:{wanted})(?!\w)", re.IGNORECASE)
+
+
+def _wanted(word: str) -> str:
+    bare = word.strip("*") or word
+    before, after = (r"\w*" if more and bare != word else "" for more in (word.startswith("*"), word.endswith("*")))
+    return f"{before}{re.escape(bare)}{after}"

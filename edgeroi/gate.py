@@ -6,7 +6,7 @@ A rule is ``pass``, ``fail``, ``undecided`` (an answer was asked for and there i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -28,10 +28,59 @@ Status = Literal["pass", "fail", "undecided", "waived"]
 Level = Literal["error", "warning"]
 Outcome = Literal["pass", "fail", "undecided"]
 
+#: What each rule asks, and what to do where it fails: for whoever meets it in a pull request for the first time.
+RULE_HELP: Mapping[str, tuple[str, str]] = {
+    "edge-net": (
+        "The edge earns its premium",
+        "What the lower latency is worth, less what the edge costs more, may fall below zero only by the materiality floor. State what "
+        "waiting costs and who says so, move the workload back, or waive the rule with a reason and a day on which the waiver ends.",
+    ),
+    "edge-value-undeclared": (
+        "An edge that costs more says what for",
+        "The edge costs more than the floor and the scenario declares no value. Add `value:` with `why` and `by`; the message holds the "
+        "amount that would pass.",
+    ),
+    "needs": (
+        "Stated needs are met",
+        "The option the workload runs on misses a deadline, a residency, a quality or a load the scenario states as a need. Change the "
+        "option, or the need with its reason.",
+    ),
+    "edge-uncovered": (
+        "Every use of the edge has a scenario",
+        "A log or a configuration uses the edge for something no scenario answers for. Add a workload whose `runs_on` is that edge.",
+    ),
+    "max-premium": (
+        "A requirement keeps to its price",
+        "The edge is required, and costs more than `max_premium` allows. Raise the cap with whoever owns it, or find a cheaper option.",
+    ),
+    "price-missing": (
+        "Edge spend has a price",
+        "Nobody knows what the edge costs here, so nothing can be said for it. Name a price or state one: `edgeroi prices list` shows "
+        "those that are known.",
+    ),
+    "data-missing": (
+        "Edge spend has data",
+        "Volume or latency is not known, or too little of it to decide. State it, name a log, or measure with `edgeroi probe`.",
+    ),
+    "stale-price": (
+        "Prices are recent",
+        "A price was read more than 180 days before. Look it up again.",
+    ),
+    "policy-weakened": (
+        "The policy is not loosened by the change it judges",
+        "The project's edgeroi.yaml allows more than the base branch's does. This change is judged by the old one; the new one holds once "
+        "its owners have merged it.",
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule applied to one workload (``None``: to all of a scenario): what was found, against which limit, and where it stands."""
+    """One rule applied to one workload (``None``: to all of a scenario): what was found, against which limit, and where it stands.
+
+    ``subject`` tells apart what a rule can say of one workload several times (a need, an option); it holds no figure, so that it stays
+    the same while the finding does.
+    """
 
     rule: str
     workload: str | None
@@ -41,6 +90,7 @@ class Finding:
     limit: float | None = None
     value: float | None = None
     place: Place | None = None
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +165,13 @@ def _needs(decision: Decision, gate: Gate) -> Iterator[Finding]:
     case = decision.case
     assert case.runs_on is not None
     if overload := case.options[case.runs_on].overload:
-        yield Finding("needs", case.workload, "error", "fail", overload, place=case.place)
+        yield Finding("needs", case.workload, "error", "fail", overload, place=case.place, subject="capacity")
     for need, met in needs_of(case, case.options[case.runs_on]).items():
         status: Status = {"meets": "pass", "misses": "fail", "unknown": "undecided"}[met]  # type: ignore[assignment]
         said = {"meets": "meets", "misses": "misses", "unknown": "is not known to meet"}[met]
         limit, value = _measured(case, need)
-        yield Finding("needs", case.workload, "error", status, f"{case.runs_on} {said} {need}", limit, value, case.place)
+        about = need.partition(" ")[0]  # `p95 < 800 ms`: its limit may move
+        yield Finding("needs", case.workload, "error", status, f"{case.runs_on} {said} {need}", limit, value, case.place, about)
 
 
 def _measured(case: Case, need: str) -> tuple[float | None, float | None]:
@@ -201,7 +252,8 @@ def _stale(case: Case, today: date) -> Iterator[Finding]:
             continue
         for concern in concerns(option.tariff.price, today):
             if concern.rule == "stale-price":
-                yield Finding("stale-price", case.workload, "warning", "pass", concern.message, place=option.place or case.place)
+                place = option.place or case.place
+                yield Finding("stale-price", case.workload, "warning", "pass", concern.message, place=place, subject=option.name)
 
 
 def _better(decision: Decision) -> Iterator[Finding]:
@@ -210,11 +262,11 @@ def _better(decision: Decision) -> Iterator[Finding]:
     runs_on = case.runs_on or case.baseline
     if decision.best not in (runs_on, case.baseline) and decision.regret > 0:
         said = f"{decision.best} is better by {dollars(decision.regret)} a month"
-        yield Finding("edge-net", case.workload, "warning", "pass", said, value=decision.regret, place=case.place)
+        yield Finding("edge-net", case.workload, "warning", "pass", said, value=decision.regret, place=case.place, subject="better option")
     if case.cheapest_same_model and _on_edge(case):
         name, less = case.cheapest_same_model
         said = f"{name} serves the same model off the edge for {dollars(less)} a month less"
-        yield Finding("edge-net", case.workload, "warning", "pass", said, value=less, place=case.place)
+        yield Finding("edge-net", case.workload, "warning", "pass", said, value=less, place=case.place, subject="same model")
 
 
 def sum_findings(decisions: Sequence[Decision], gate: Gate) -> tuple[Finding, ...]:

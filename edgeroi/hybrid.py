@@ -24,7 +24,7 @@ from edgeroi.errors import NoAnswer, Place
 from edgeroi.estimate import Basis, Range, World, weakest
 from edgeroi.latency import Latency
 from edgeroi.option import EDGE, Option, Tariff, Timing, Traffic, ranges_in
-from edgeroi.policy import Answers, Measure, Pairs, cascade, fallback, hedge, split
+from edgeroi.policy import Answers, Joint, Measure, Pairs, cascade, fallback, hedge, split
 from edgeroi.prices import Unpriced, decimal_of
 from edgeroi.spec import PLACEMENTS, Cascade, Fallback, Hedge, Policy, Reason, Route, Split
 
@@ -43,7 +43,7 @@ def kind_of(policy: Policy) -> str:
 
 
 def raced(
-    policy: Fallback | Hedge, first: Answers, then: Answers, after: float | None, watch: Measure, together: float, pairs: Pairs | None
+    policy: Fallback | Hedge, first: Answers, then: Answers, after: float | None, watch: Measure, together: float, pairs: Joint
 ) -> Answers:
     """A fallback or a hedge as it is stated, over its two parts."""
     free = policy.abandoned_free

@@ -37,9 +37,11 @@ def judge(
     explain: tuple[str, ...] = (),
     read: ReadLog | None = None,
     chance: Chance | None = None,
+    beside: Sequence[Finding] = (),
 ) -> Verdicts:
     """Every workload of every scenario, judged; with ``gate``, held against the rules too.
 
+    ``beside``: findings about no scenario, which count as theirs do.
     ``at``: the day whose prices apply where a scenario names none; ``today`` where it is ``None``. ``chance``: how worlds are drawn.
     """
     from edgeroi import __version__
@@ -55,7 +57,7 @@ def judge(
         judged.append(_judged(gather(scenario, sources), policy, today, gate, chance or Chance()))
     _refuse_unknown_workload(explain, scenarios)
     days = {scenario.prices_as_of or at or today for scenario in scenarios}
-    found = [finding for each in judged for finding in each.findings]
+    found = [*(finding for each in judged for finding in each.findings), *beside]
     return Verdicts(
         command,
         __version__,
@@ -64,6 +66,7 @@ def judge(
         outcome(found) if gate else None,
         explain,
         () if len(days) == 1 else (f"prices of several days: {', '.join(map(str, sorted(days)))}",),
+        tuple(beside),
     )
 
 
@@ -71,15 +74,36 @@ def loaded(
     inputs: Sequence[str], overrides: Sequence[str] | None, policy_file: Path | None = None
 ) -> tuple[tuple[Scenario, ...], tuple[ProjectPolicy | None, ...]]:
     """Every scenario of these files and folders, with the project policy that holds for each."""
+    scenarios, policies, _ = loaded_against(inputs, overrides, policy_file, None)
+    return scenarios, policies
+
+
+def loaded_against(
+    inputs: Sequence[str], overrides: Sequence[str] | None, policy_file: Path | None, base_policy: Path | None
+) -> tuple[tuple[Scenario, ...], tuple[ProjectPolicy | None, ...], tuple[Finding, ...]]:
+    """The same, judged by the base branch's policy wherever the present one allows more; with a finding for each such key."""
     from edgeroi.scenario import load_policy, load_policy_beside, load_scenario, scenario_files
 
     files = [file for given in inputs for file in scenario_files(Path(given))]
     _refuse_twice(files)
     stated = load_policy(policy_file) if policy_file else None
     policies = tuple(stated or load_policy_beside(file) for file in files)
+    findings: tuple[Finding, ...] = ()
+    if base_policy is not None:
+        policies, findings = _held_to(load_policy(base_policy), policies)
     given_overrides = tuple(overrides or ())
     scenarios = tuple(load_scenario(file, given_overrides, policy) for file, policy in zip(files, policies, strict=True))
-    return scenarios, policies
+    return scenarios, policies, findings
+
+
+def _held_to(base: ProjectPolicy, policies: Sequence[ProjectPolicy | None]) -> tuple[tuple[ProjectPolicy, ...], tuple[Finding, ...]]:
+    """The policies, each with the base's keys where it is looser; a policy that was deleted counts as one that states nothing."""
+    from edgeroi.loosening import held, loosened
+    from edgeroi.pricebooks.catalogue import serves_at_edge
+
+    heads = [policy or ProjectPolicy(base.file) for policy in policies]
+    found = (each.finding for head in heads for each in loosened(base, head, serves_at_edge))
+    return tuple(held(base, head, serves_at_edge) for head in heads), tuple(dict.fromkeys(found))
 
 
 def _refuse_twice(files: Sequence[Path]) -> None:
@@ -211,8 +235,8 @@ def _reading(log: LogRef, by: tuple[str, ...], cuts: tuple[Cut, ...]) -> Reading
     return replace(reading, by=(*reading.by, *(cut.column for cut in cuts)), cuts=cuts)
 
 
-def refuse_unsound(profile: Profile, place: Place | None = None) -> None:
-    """Raise where nothing was profiled, a stream was damaged, or more lines were rejected than a verdict can bear."""
+def refuse_unsound(profile: Profile, place: Place | None = None, tolerated: int | None = None) -> None:
+    """Raise where nothing was profiled, a stream was damaged, or more lines were rejected than are ``tolerated``, or a verdict can bear."""
     if not profile.lines.balanced:
         raise InternalFault(f"lines do not balance: {profile.lines}")
     for file in profile.files:
@@ -221,6 +245,6 @@ def refuse_unsound(profile: Profile, place: Place | None = None) -> None:
     if not profile.lines.profiled:
         names = ", ".join(file.path for file in profile.files)
         raise EdgeroiError(f"nothing could be profiled in {names}", place=place, fix="edgeroi profile says why each line was left out")
-    if over_limit(profile.lines):
+    if over_limit(profile.lines, tolerated):
         said = f"{profile.lines.total_rejected:,} of {profile.lines.read:,} lines were rejected, more than a verdict may rest on"
         raise EdgeroiError(said, place=place, fix="edgeroi profile --rejects FILE shows them")

@@ -18,6 +18,7 @@ from edgeroi.estimate import Range
 from edgeroi.geography import distance_km, floor_ms
 from edgeroi.prices import NEURON_TOLERANCE, Concern, Price, PriceBook, concerns, magnitude
 from edgeroi.spec import Fallback, Hedge, OptionSpec, PriceRef, Scenario, Split, StatedLatency, StatedPrice, WorkloadSpec
+from edgeroi.yamltree import Scalar
 
 Level = Literal["error", "warning"]
 HOUR_MS = 3_600_000.0
@@ -58,7 +59,7 @@ def lint_scenario(
         found += [*_physics(scenario, option, region_named), *_vectors(scenario, option)]
         found += _priced(scenario, option, book, today) if book else ()
     for workload in scenario.workloads.values():
-        found += [*_reasons(scenario, workload), *_volume(scenario, workload), *_origin(scenario, workload)]
+        found += [*_reasons(scenario, workload), *_volume(scenario, workload), *_origin(scenario, workload), *_path(scenario, workload)]
     found += [*_unused(scenario), *_waivers(scenario, today)]
     return tuple(sorted(dict.fromkeys(found), key=_order))
 
@@ -204,9 +205,27 @@ def _priced(scenario: Scenario, option: OptionSpec, book: PriceBook, today: date
     yield from (_concerning(concern, option.price.place) for concern in concerns(price, at))
 
 
-def lint_prices(rows: Iterable[Price], today: date, file: str) -> tuple[Finding, ...]:
-    """What is odd about the rows of a price file."""
-    return tuple(_concerning(concern, Place(file)) for row in rows for concern in concerns(row, today))
+def lint_prices(rows: Iterable[tuple[Price, Place]], today: date) -> tuple[Finding, ...]:
+    """What is odd about the rows of a price file, each at its line."""
+    return tuple(finding for row, place in rows for finding in _row(row, place, today))
+
+
+def _row(row: Price, place: Place, today: date) -> Iterator[Finding]:
+    yield from (_concerning(concern, place) for concern in concerns(row, today))
+    if row.as_of is None and not any(rate.as_of for _, rate in row.rates):
+        yield Finding("undated-price", "warning", f"{row.reference}: nobody knows when it was read", place, "add as_of: YYYY-MM-DD")
+    if row.valid_from and row.valid_to and row.valid_to < row.valid_from:
+        said = f"{row.reference}: it ends on {row.valid_to}, before it begins on {row.valid_from}"
+        yield Finding("never-valid", "warning", said, place, "swap valid_from and valid_to")
+    if row.cached and row.input and row.cached.unit == row.input.unit and row.cached.usd > row.input.usd:
+        said = f"{row.reference} cached: {row.cached.usd} USD/{row.cached.unit} is more than the {row.input.usd} of input that is not"
+        yield Finding("magnitude", "warning", said, place, "swap them, or look them up again")
+
+
+def unused_source(key: Scalar) -> Finding:
+    """A source that no offer refers to."""
+    said = f"no offer is from {key.text!r}"
+    return Finding("unused-source", "warning", said, key.place, "refer to it with `from`, or delete it")
 
 
 def _concerning(concern: Concern, place: Place | None) -> Finding:
@@ -256,6 +275,28 @@ def _origin(scenario: Scenario, workload: WorkloadSpec) -> Iterator[Finding]:
         yield Finding("origin-calls", "warning", said, scenario.place(workload.name), fix)
 
 
+def _path(scenario: Scenario, workload: WorkloadSpec) -> Iterator[Finding]:
+    """A path that a person waits for holds its stage: one that is shorter was mistaken for something else, or is in another unit."""
+    path = workload.part_of
+    if path is None:
+        return
+    longest = max(((ms, option.name) for option in workload.options.values() if (ms := _usual_ms(option)) is not None), default=None)
+    if longest is not None and path.likely < longest[0]:
+        said = f"the path takes {path.likely:,.0f} ms, and its stage on {longest[1]} alone {longest[0]:,.0f} ms"
+        place = scenario.place(f"{workload.name}.part_of")
+        yield Finding("part-of", "warning", said, place, "state the whole path, this stage included")
+
+
+def _usual_ms(option: OptionSpec) -> float | None:
+    """What an option takes by what is stated of it: its median, else its service and its round trips; ``None`` where that is not stated."""
+    whole, service = (stated.quantile(0.5) if stated else None for stated in (option.latency, option.service))
+    if whole is not None:
+        return whole.likely
+    if service is None:
+        return None
+    return service.likely + (option.rtt.likely * option.round_trips.likely if option.rtt else 0.0)
+
+
 def _waivers(scenario: Scenario, today: date) -> Iterator[Finding]:
     for waiver in scenario.check.waivers:
         if not waiver.holds(today):
@@ -289,6 +330,12 @@ def rules() -> Mapping[str, str]:
         "one-quantile": "a latency is stated by its median alone",
         "physics": "a round trip is faster than light",
         "unused-option": "no workload uses an option",
+        "part-of": "a path is shorter than the stage that is part of it",
+        "unused-source": "no offer of a price file refers to a source",
+        "never-valid": "a price ends before it begins",
+        "unit": "a field's name says another unit than it is read in",
+        "placement": "a mapping names a placement that is none",
+        "never-decides": "a rule of a mapping stands behind one that fits wherever it would",
         "mixed-embeddings": "a fallback, split or hedge mixes embedding models",
         "reason": "a value or deadline lacks why and by",
         "no-volume": "nothing says how many requests there are",

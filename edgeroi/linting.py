@@ -10,19 +10,21 @@ from typing import Literal
 
 from edgeroi import __version__
 from edgeroi.errors import EdgeroiError, Place
-from edgeroi.lint import Finding, as_finding, lint_prices, lint_scenario, references, rules
+from edgeroi.lint import Finding, as_finding, lint_prices, lint_scenario, references, rules, unused_source
+from edgeroi.mapping_lint import lint_mapping
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, count, envelope, mark, text
-from edgeroi.scenario import POLICY_NAME, ManyErrors, Overrides, load_policy, load_policy_beside, scenario_of
+from edgeroi.scenario import POLICY_NAME, ManyErrors, Overrides, load_policy, load_policy_beside, load_routes, scenario_of
 from edgeroi.scenario.reading import begins_with, yaml_files
 from edgeroi.spec import Scenario
 from edgeroi.yamltree import Node, read_tree
 from edgeroi.yamltree import Table as Keys
 
-Kind = Literal["scenario", "policy", "prices", "mapping"]
+Kind = Literal["scenario", "routes", "policy", "prices", "mapping"]
 
 #: Top-level keys by which a file is known, most telling first.
 _KINDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("scenario", frozenset({"workloads"})),
+    ("routes", frozenset({"policies"})),
     ("prices", frozenset({"offers", "sources"})),
     ("policy", frozenset({"rates", "discounts", "materiality", "edge_from", "fail_at", "on_undecided"})),
     ("mapping", frozenset({"map", "const", "require", "not_error", "rules"})),
@@ -101,14 +103,24 @@ def _others(kind: Kind, path: Path, today: date) -> Iterable[Finding]:
     if kind == "policy":
         load_policy(path)
         return ()
+    if kind == "routes":
+        load_routes(path)
+        return ()
     if kind == "prices":
         from edgeroi.pricebooks import catalogue
 
-        return lint_prices(catalogue.read(path), today, str(path))
+        file = catalogue.looked_over(path)
+        unused = (unused_source(key) for key in file.unused_sources)
+        return _in_order((*map(as_finding, file.mistakes), *lint_prices(file.rows, today), *unused))
     from edgeroi.logs import mapping
 
-    mapping.read(path)
-    return ()
+    wrong = mapping.mistakes(path)
+    return _in_order((*map(as_finding, wrong), *(() if wrong else lint_mapping(read_tree(path)))))
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """As they stand in the file."""
+    return sorted(findings, key=lambda each: (each.place.line or 0, each.place.column or 0) if each.place else (0, 0))
 
 
 def _region(name: str) -> str | None:

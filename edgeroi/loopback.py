@@ -2,21 +2,27 @@
 
 A thread per connection, blocking sockets, sleeps ended by a short spin: its delays are kept to about a tenth of a millisecond, and what it
 really took is told by ``server-timing`` and kept in ``served``. It listens on 127.0.0.1 only. ``python -m edgeroi.loopback`` runs it as a
-process of its own, says its port, and ends when its standard input does.
+process of its own, says its port, and ends when its standard input does; ``in_a_process`` starts and ends one.
 """
 
 from __future__ import annotations
 
+import json
+import random
 import socket
 import ssl
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter_ns, sleep
 
+from edgeroi.errors import EdgeroiError
+
 _SPIN_NS = 300_000
+_ENDS_WITHIN_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +165,58 @@ def delays(request: Request, reply: Reply) -> None:
     reply.whole(b"{}", headers={"content-type": "application/json", "server-timing": f"total;dur={took_ms:.4f}"})
 
 
+class Embedder:
+    """Answers ``/embeddings`` as a real endpoint at a distance would: a way there and back, and a service time of its own.
+
+    Service is lognormal around its median, drawn from a seed; ``server-timing`` tells the service and nothing of the way, which is how
+    a client can tell the two apart.
+    """
+
+    def __init__(self, network_ms: float, service_ms: float, spread: float, seed: int = 1) -> None:
+        self.network_ms, self.service_ms, self.spread = network_ms, service_ms, spread
+        self._draws, self._lock = random.Random(seed), threading.Lock()
+
+    def __call__(self, request: Request, reply: Reply) -> None:
+        """One answer, when it would have arrived."""
+        with self._lock:
+            service_ms = self.service_ms * self._draws.lognormvariate(0.0, self.spread)
+        wait_until(request.received_ns + int((self.network_ms + service_ms) * 1e6))
+        asked = json.loads(request.body or b"{}")
+        answer = {
+            "object": "list",
+            "model": asked.get("model"),
+            "data": [{"index": 0, "embedding": [0.6, 0.8]}],
+            "usage": {"prompt_tokens": len(str(asked.get("input", "")).split())},
+        }
+        told = {"content-type": "application/json", "server-timing": f"total;dur={service_ms:.4f}"}
+        reply.whole(json.dumps(answer).encode(), headers=told)
+
+
+@contextmanager
+def in_a_process(arguments: Sequence[str] = ()) -> Iterator[str]:
+    """The URL of a server that runs in a process of its own while the block does. Raises ``EdgeroiError`` where it does not start."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgeroi.loopback", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline().decode().strip()
+        if not port.isdigit():
+            raise EdgeroiError("the server on loopback did not start", fix="run `python -m edgeroi.loopback` to see why")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait(_ENDS_WITHIN_S)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
 def main() -> None:
-    """Serve until standard input ends."""
-    with Server(delays) as server:
+    """Serve until standard input ends: known delays, or with NETWORK_MS SERVICE_MS SPREAD an endpoint at a distance."""
+    told = [float(word) for word in sys.argv[1:]]
+    handler: Handler = Embedder(told[0], told[1], told[2]) if told else delays
+    with Server(handler) as server:
         sys.stdout.write(f"{server.port}\n")
         sys.stdout.flush()
         sys.stdin.read()

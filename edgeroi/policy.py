@@ -10,6 +10,7 @@ to steps of 0.1 %: quantiles from p1 to p99 are within 0.5 %, means and calls ex
 
 Joint: where parts are asked about the same request, measured ``pairs`` say which ranks of both go together. Without them
 ``correlation`` c mixes (1 - c) independent and c comonotone pairs: the slowest of the one with the slowest of the other, failures last.
+Where the courses of both parts stand for the same requests, row by row (``ROW_BY_ROW``), nothing is assumed and the rows stay in place.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 Measure = Literal["e2e", "ttft"]
 Reason = Literal["timeout", "error"]
+_MEASURES: tuple[Measure, ...] = ("e2e", "ttft")
+
+#: The joint of two parts whose courses are the same requests in the same order.
+ROW_BY_ROW: Literal["row by row"] = "row by row"
 
 #: What a fallback takes as its cue unless told otherwise.
 EITHER: tuple[Reason, ...] = ("timeout", "error")
@@ -73,6 +78,9 @@ class Pairs:
     def _mapped(self, levels: Floats, order: Places) -> Floats:
         ranks = np.minimum((levels * self.n).astype(np.int64), self.n - 1)
         return (order[ranks] + (levels * self.n - ranks)) / self.n
+
+
+Joint = Pairs | Literal["row by row"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +130,7 @@ class Answers:
             took = failing or known
             durations = took.weights, took.values_ms if e2e else None, took.values_ms if ttft else None
             pieces.append(_course(cls, slot, ratio, *durations, failed=True))
-        rows = _stacked([piece for piece in pieces if piece.weights.size])
+        rows = stacked([piece for piece in pieces if piece.weights.size])
         told = [side.n for side in (e2e, ttft) if side and side.n is not None]
         return replace(rows, n=min(told, default=None), basis=weakest(*(side.basis for side in (e2e, ttft) if side)), notes=notes)
 
@@ -207,8 +215,8 @@ def _course(
     return cls((slot,), share * weights, np.full(weights.size, failed), e2e, ttft, once, once * (not failed))
 
 
-def _stacked(parts: Sequence[Answers]) -> Answers:
-    """All courses of all parts; a measure that one of them does not know is unknown."""
+def stacked(parts: Sequence[Answers]) -> Answers:
+    """All courses of all parts, with their weights; a measure that one of them does not know is unknown."""
     slots = tuple(dict.fromkeys(slot for part in parts for slot in part.slots))
     rows = [part._in_slots(slots) for part in parts]
     e2e, ttft = (_column([getattr(part, name) for part in rows]) for name in ("e2e", "ttft"))
@@ -244,7 +252,7 @@ def split(parts: Sequence[tuple[float, Answers]]) -> Answers:
     if any(share < 0 for share, _ in parts) or not math.isclose(sum(share for share, _ in parts), 1, abs_tol=1e-9):
         raise ValueError("shares must not be negative and must sum to 1")
     told = [int(part.n / share) for share, part in parts if part.n is not None]
-    return replace(_stacked([part._weighing(share) for share, part in parts]), n=min(told, default=None))
+    return replace(stacked([part._weighing(share) for share, part in parts]), n=min(told, default=None))
 
 
 def fallback(
@@ -256,7 +264,7 @@ def fallback(
     on: Sequence[Reason] = EITHER,
     correlation: float = 0.0,
     abandoned_free: bool = False,
-    pairs: Pairs | None = None,
+    pairs: Joint = None,
 ) -> Answers:
     """``first`` answers unless it fails, or has not answered after ``after_ms`` of the watched measure; then ``then`` does, behind it.
 
@@ -283,7 +291,7 @@ def hedge(
     watch: Measure = "e2e",
     correlation: float = 0.0,
     abandoned_free: bool = False,
-    pairs: Pairs | None = None,
+    pairs: Joint = None,
 ) -> Answers:
     """``then`` is asked as well once ``first`` has not answered for ``delay_ms``, or fails before; the first answer wins.
 
@@ -321,7 +329,7 @@ def cascade(
     judge: str | None = None,
     judge_ms: float = 0.0,
     correlation: float = 0.0,
-    pairs: Pairs | None = None,
+    pairs: Joint = None,
 ) -> Answers:
     """``first`` answers, a judge looks at the answer, and the ``escalated`` share of the requests goes on to ``then``.
 
@@ -340,7 +348,7 @@ def cascade(
         leaves = judged.failed | goes_on
         pieces.append(_joined(judged, judged, leaves, then, correlation, _behind, "e2e", pairs)._weighing(share))
     told = [piece.n for piece in pieces if piece.n is not None]
-    return replace(_stacked(pieces), n=min(told, default=None))
+    return replace(stacked(pieces), n=min(told, default=None))
 
 
 def _judged(first: Answers, judge: str | None, judge_ms: float) -> Answers:
@@ -391,7 +399,7 @@ def _joined(
     correlation: float,
     combine: Combine,
     watch: Measure,
-    pairs: Pairs | None = None,
+    pairs: Joint = None,
 ) -> Answers:
     """The courses of ``first`` that stay, as they are, and those that ``then`` takes part in, combined with its courses.
 
@@ -401,6 +409,8 @@ def _joined(
     """
     slots = tuple(dict.fromkeys((*first.slots, *then.slots)))
     first, so_far, two = (part._in_slots(slots) for part in (first, so_far, then))
+    if isinstance(pairs, str):
+        return _in_place(leaves, combine(so_far, two), first) if leaves.any() else first
     pieces = [first.at(~leaves)]
     if leaves.any() and pairs is not None:
         pieces.append(_together(first, so_far, leaves, two, combine, watch, pairs))
@@ -413,9 +423,17 @@ def _joined(
         pieces[0] = replace(pieces[0], ttft=None)
     told = [n for n in (first.n, then.n, pairs.n if pairs else None) if n is not None]
     used_twice = {slot for slot in first.slots if first.calls_of(slot)} & {slot for slot in two.slots if two.calls_of(slot)}
-    joined = _stacked([piece for piece in pieces if piece.weights.size])
+    joined = stacked([piece for piece in pieces if piece.weights.size])
     notes = tuple(dict.fromkeys((*first.notes, *then.notes)))
     return replace(joined, n=_worth(min(told, default=None), used_twice), basis=weakest(first.basis, then.basis), notes=notes)
+
+
+def _in_place(leaves: Flags, both: Answers, first: Answers) -> Answers:
+    """Row by row: what both parts come to where ``then`` takes part, else ``first`` alone."""
+    calls, answered = (np.where(leaves[:, None], two, one) for two, one in ((both.calls, first.calls), (both.answered, first.answered)))
+    failed = np.where(leaves, both.failed, first.failed)
+    e2e, ttft = (_chosen(leaves, both.ms(measure), first.ms(measure)) for measure in _MEASURES)
+    return replace(first, e2e=e2e, ttft=ttft, failed=failed, calls=calls, answered=answered)
 
 
 def _worth(n: int | None, used_twice: set[str]) -> int | None:
@@ -463,7 +481,7 @@ def _thinned(part: Answers, coarser_bits: int, light: float) -> Answers:
     if not part.failed.any() or part.failed.all():
         return _thinned_alike(part, coarser_bits, light)
     pieces = [_thinned_alike(part.at(flags), coarser_bits, light) for flags in (~part.failed, part.failed) if flags.any()]
-    return _stacked(pieces) if len(pieces) > 1 else pieces[0]
+    return stacked(pieces) if len(pieces) > 1 else pieces[0]
 
 
 def _thinned_alike(part: Answers, coarser_bits: int, light: float) -> Answers:

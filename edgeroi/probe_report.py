@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from edgeroi.probe_run import PolicyRun, ProbeRun, TargetRun
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, text
 from edgeroi.stats import NEEDED, QUANTILES, order_statistic_ranks
 from edgeroi.trust import BLIND, SelfTest, quantile_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def summary(values: Sequence[float]) -> dict[str, Json] | None:
@@ -37,8 +41,9 @@ def summary(values: Sequence[float]) -> dict[str, Json] | None:
     }
 
 
-def probe_report(run: ProbeRun, profiled: Report, version: str) -> Report:
-    """The report: ``profiled`` is what ``profile`` says of the log that the run wrote."""
+def probe_report(run: ProbeRun, profiled: Report | None, version: str) -> Report:
+    """The report: ``profiled`` is what ``profile`` says of the log that the run wrote; without it, the run alone."""
+    profiled = profiled or Report("profile", {})
     sections = (*profiled.sections, _conduct(run), *_cold(run), *_policies(run), *_differences(run), _verdict(run))
     files = profiled.document.get("files", ())
     document: dict[str, Json] = {
@@ -59,6 +64,24 @@ def probe_report(run: ProbeRun, profiled: Report, version: str) -> Report:
         "groups": profiled.document.get("groups"),
     }
     return Report("probe", document, sections, profiled.notes)
+
+
+def frame_of(run: ProbeRun) -> pd.DataFrame:
+    """One row per target, quantiles by nearest rank."""
+    import pandas as pd
+
+    return pd.DataFrame([_frame_row(each) for each in run.targets])
+
+
+def _frame_row(each: TargetRun) -> dict[str, object]:
+    target, told = each.target, summary([exchange.latency_ms for exchange in each.successes])
+    row: dict[str, object] = {"target": target.name, "placement": target.placement, "requests": len(each.steady)}
+    row |= {"errors": sum(each.errors.values()), "asked_rate": each.rates.asked, "sent_rate": each.rates.achieved}
+    for name in QUANTILES:
+        interval = told["interval"] if told else None
+        low, high = interval[name] if isinstance(interval, dict) else (None, None)
+        row |= {f"latency_ms_{name}": told[name] if told else None, f"latency_ms_{name}_low": low, f"latency_ms_{name}_high": high}
+    return row | {"latency_ms_mean": told["mean"] if told else None}
 
 
 def added_document(added: SelfTest) -> dict[str, Json]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgeroi.exchange import Exchange
 from edgeroi.pairs import Difference
 from edgeroi.prediction import Prediction
 from edgeroi.probe_plan import ProbePlan, Target
+from edgeroi.shown import Shown
 from edgeroi.trust import Rates, SelfTest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from edgeroi.report import Report
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class PolicyRun:
 
 
 @dataclass(frozen=True)
-class ProbeRun:
+class ProbeRun(Shown):
     """A run: its targets, differences by measure, why it is not to be trusted, and what the probe itself adds."""
 
     plan: ProbePlan
@@ -92,3 +99,22 @@ class ProbeRun:
     def trusted(self) -> bool:
         """Whether a decision may rest on it."""
         return not self.reasons
+
+    def __repr__(self) -> str:
+        """What was asked, and whether to trust it."""
+        told = ", ".join(f"{each.target.name} {len(each.steady):,}" for each in self.targets)
+        return f"<ProbeRun: requests to {told}; {'trusted' if self.trusted else 'not to be trusted'}>"
+
+    @property
+    def report(self) -> Report:
+        """What ``edgeroi probe`` says of the run itself; the profile of its log is ``edgeroi.profile(run.log)``."""
+        from edgeroi import __version__
+        from edgeroi.probe_report import probe_report
+
+        return probe_report(self, None, __version__)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per target: requests, failures, rates, quantiles with their intervals; numbers unrounded, unknown as missing."""
+        from edgeroi.probe_report import frame_of
+
+        return frame_of(self)

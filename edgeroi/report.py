@@ -116,13 +116,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of typed cells; ``caption`` explains below what the table itself cannot, a line each."""
+    """Rows of typed cells; ``caption`` explains below what the table itself cannot, a line each.
+
+    ``folded``: to be shown when asked for, where the medium can do that.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     title: str = ""
     caption: tuple[str, ...] = ()
     name: str = "table"
+    folded: bool = False
 
     def __post_init__(self) -> None:
         """A row holds one cell per column."""
@@ -145,11 +149,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Text:
-    """Sentences, a line each."""
+    """Sentences, a line each. ``folded``: to be shown when asked for, where the medium can do that."""
 
     lines: tuple[str, ...]
     title: str = ""
     tone: Tone = "plain"
+    folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
 from edgeroi.errors import EdgeroiError
 from edgeroi.exchange import Exchange
+from edgeroi.loopback import in_a_process
 from edgeroi.probe_plan import ProbePlan, Target
 from edgeroi.prober import Prober
 from edgeroi.schedule import block_times, interleaved
@@ -18,14 +14,13 @@ from edgeroi.trust import SelfTest, quantile_of
 
 #: The server's delays, ms: what a near edge, a near region and a far one take to answer.
 DELAYS_MS = (5, 10, 20, 60)
-_ANSWERS_WITHIN_S = 10
 
 
 def self_test(requests: int = 400, rate: float = 50.0, seed: int = 1) -> SelfTest:
     """Probe a server of known delays on loopback, ``rate`` requests a second; raises ``EdgeroiError`` where it cannot be reached."""
     rng = np.random.default_rng(seed)
     exchanges: list[Exchange] = []
-    with served() as url:
+    with in_a_process() as url:
         payloads = tuple({"path": f"/delay/{delay}"} for delay in DELAYS_MS)
         plan = ProbePlan("selftest", (Target("loopback", url, "http"),), payloads, rate=rate, requests=requests, timeout_ms=5_000.0)
         times = block_times(requests, rate, "constant", rng)
@@ -44,23 +39,3 @@ def measured(exchanges: list[Exchange], rate: float) -> SelfTest:
     late = [e.lateness_ms for e in good]
     p50, p99 = ([quantile_of(values, p) or 0.0 for values in (wire, whole, late)] for p in (0.5, 0.99))
     return SelfTest(len(good), rate, p50[0], p99[0], p50[1], p99[1], p50[2], p99[2])
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The URL of a server of known delays that runs in a process of its own while the block does."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "edgeroi.loopback"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    try:
-        assert process.stdout is not None
-        port = process.stdout.readline().decode().strip()
-        if not port.isdigit():
-            raise EdgeroiError("the self-test's server did not start", fix="run `python -m edgeroi.loopback` to see why")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait(_ANSWERS_WITHIN_S)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()

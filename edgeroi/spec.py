@@ -224,28 +224,37 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one column of a request must hold: one of the values, a number on the stated side of a limit, or some words or none."""
+    """What one column of a request must hold: a value, a number on the stated side of a limit, some words or none, so many words."""
 
     column: str
-    test: Literal["in", "<", "<=", ">", ">=", "has_any_of", "has_none_of"]
+    test: Literal["in", "<", "<=", ">", ">=", "has_any_of", "has_none_of", "words<", "words<=", "words>", "words>="]
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """Requests that meet every condition go to ``to``. ``share`` of the requests: stated where no log tells it."""
+    """Requests that meet every condition go to ``to``. ``share`` of the requests: stated where no log tells it.
+
+    ``confidence``: how sure the router says it is that the option of its first rule will do for them; see ``Route``.
+    """
 
     when: tuple[Condition, ...]
     to: str
     share: Range | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The first rule that fits decides; the rest goes to ``otherwise``."""
+    """The first rule that fits decides; the rest goes to ``otherwise``.
+
+    ``otherwise_confidence``: how sure the router is that the first rule's option would do for the rest. Confidences decide nothing: they
+    are held against what the log knows of quality.
+    """
 
     rules: tuple[RouteRule, ...]
     otherwise: str
+    otherwise_confidence: float | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeroi import attribution, regions, remedies
 from edgeroi.cost import CostLine
+from edgeroi.difference import Difference
 from edgeroi.economics import Books
 from edgeroi.errors import EdgeroiError
 from edgeroi.evidence_report import gain_document, network_shares_document, utilisation_document
@@ -40,6 +41,8 @@ from edgeroi.report import (
     usd,
     usd_signed,
 )
+from edgeroi.shown import Shown
+from edgeroi.since_report import since_document, since_lines
 from edgeroi.spec import Judged
 from edgeroi.tuning import Setting
 from edgeroi.utilisation import inverted_words, utilisation_of
@@ -80,8 +83,11 @@ class JudgedScenario:
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """Everything one call of compare or check found."""
+class Verdicts(Shown):
+    """Everything one call of compare or check found.
+
+    ``findings`` are about no scenario: a policy that was loosened, a configuration. ``since`` is what changed against a former check.
+    """
 
     command: str
     version: str
@@ -90,11 +96,34 @@ class Verdicts:
     gate: Outcome | None = None
     explain: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
+    findings: tuple[Finding, ...] = ()
+    since: Difference | None = None
+
+    @property
+    def every_finding(self) -> tuple[Finding, ...]:
+        """The findings of every scenario, then those about none."""
+        return (*(finding for scenario in self.scenarios for finding in scenario.findings), *self.findings)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What keeps the gate from passing, a sentence each; none where nobody asked for the gate."""
+        kept = (f for f in self.every_finding if f.level == "error" and f.status in ("fail", "undecided"))
+        return tuple(f"{f.workload or 'all'}: {f.message} [{f.rule}]" for f in kept)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """Every workload of every scenario."""
         return tuple(decision for scenario in self.scenarios for decision in scenario.decisions)
+
+    def __repr__(self) -> str:
+        """Every workload with its verdict, and the gate."""
+        told = ", ".join(f"{decision.case.workload} {decision.verdict}" for decision in self.decisions)
+        return f"<Verdicts: {told}{f'; gate {self.gate}' if self.gate else ''}>"
+
+    @property
+    def report(self) -> Report:
+        """What the command says."""
+        return verdict_report(self)
 
     @property
     def document(self) -> Mapping[str, Json]:
@@ -125,11 +154,13 @@ def verdict_report(verdicts: Verdicts, *, drawn: Drawn | None = None) -> Report:
         sections += [_gate_line(verdicts)] if verdicts.gate else []
         sections += [section for scenario in verdicts.scenarios for section in _answers(scenario, verdicts.prices_as_of)]
         sections += [section for scenario in verdicts.scenarios for section in _at_length(scenario, drawn)]
+        sections += _beside(verdicts)
         return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
     for scenario in verdicts.scenarios:
         sections += _answers(scenario, verdicts.prices_as_of)
-        sections += _explained([d for d in scenario.decisions if d.case.workload in verdicts.explain])
+        sections += explained_sections(scenario, verdicts.explain)
         sections += _findings(scenario)
+    sections += _beside(verdicts)
     if verdicts.gate:
         sections.append(_gate_line(verdicts))
     return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
@@ -150,15 +181,26 @@ def _at_length(scenario: JudgedScenario, drawn: Drawn) -> Iterator[Section]:
 
 
 def _findings(scenario: JudgedScenario) -> tuple[Table, ...]:
-    return (_findings_table(scenario),) if scenario.findings else ()
+    return (findings_table(scenario.findings, f"{scenario.name}: rules"),) if scenario.findings else ()
 
 
-def _explained(decisions: Sequence[Decision]) -> Iterator[Section]:
-    """The decision path, what net hangs on, and every cost line."""
-    yield from (_explanation(d) for d in decisions)
-    yield from (table for d in decisions if _known(d) for table in _uncertainty(d) if table)
-    yield from (table(d) for d in decisions for table in (cost_table, unit_cost_table))
-    yield from (table for d in decisions for table in _settings(d))
+def _beside(verdicts: Verdicts) -> Iterator[Section]:
+    """What concerns no scenario: rules of the project, and what changed."""
+    if verdicts.findings:
+        yield findings_table(verdicts.findings, "beside the scenarios")
+    if verdicts.since:
+        yield Text(since_lines(verdicts.since), title="against the base")
+
+
+def explained_sections(scenario: JudgedScenario, names: Sequence[str]) -> tuple[Section, ...]:
+    """What ``--explain`` adds about the workloads of these names: the path, what net hangs on, every cost line, a policy's best setting."""
+    explained = [d for d in scenario.decisions if d.case.workload in names]
+    return (
+        *(_explanation(d) for d in explained),
+        *(table for d in explained if _known(d) for table in _uncertainty(d) if table),
+        *(table(d) for d in explained for table in (cost_table, unit_cost_table)),
+        *(table for d in explained for table in _settings(d)),
+    )
 
 
 def _settings(decision: Decision) -> tuple[Table, ...]:
@@ -183,7 +225,7 @@ def _notes(verdicts: Verdicts) -> tuple[str, ...]:
 
 # ---- for people ------------------------------------------------------------------------------------------------------------
 
-_COLUMNS = (
+VERDICT_COLUMNS = (
     Column("workload", "workload"),
     Column("runs_on", "runs on"),
     Column("verdict", "verdict", "mark"),
@@ -198,11 +240,12 @@ _COLUMNS = (
 def _verdict_table(scenario: JudgedScenario, prices_as_of: date | None) -> Table:
     priced = f"prices {prices_as_of}" if prices_as_of else "prices undated"
     title = " · ".join(part for part in (scenario.name, scenario.source, priced, "USD/month") if part)
-    rows = tuple(_verdict_row(decision) for decision in scenario.decisions)
-    return Table(_COLUMNS, rows, title, name="verdicts")
+    rows = tuple(verdict_row(decision) for decision in scenario.decisions)
+    return Table(VERDICT_COLUMNS, rows, title, name="verdicts")
 
 
-def _verdict_row(decision: Decision) -> Row:
+def verdict_row(decision: Decision) -> Row:
+    """One workload: a cell per column of the verdict table, and what is said below them."""
     case, books = decision.case, decision.books
     known = not (case.missing_price or case.volume_unknown)
     likely = books.likely if known else None
@@ -482,7 +525,8 @@ def _cost_row(option: str, line: CostLine) -> Row:
 _STATUS_TONE: Mapping[str, Tone] = {"pass": "good", "fail": "bad", "undecided": "doubt", "waived": "quiet"}
 
 
-def _findings_table(scenario: JudgedScenario) -> Table:
+def findings_table(findings: Sequence[Finding], title: str) -> Table:
+    """Rules with their value beside their limit."""
     columns = (
         Column("rule", "rule"),
         Column("workload", "workload"),
@@ -492,7 +536,7 @@ def _findings_table(scenario: JudgedScenario) -> Table:
         Column("message", "message"),
         Column("place", "at"),
     )
-    return Table(columns, tuple(_finding_row(finding) for finding in scenario.findings), name="checks", title=f"{scenario.name}: rules")
+    return Table(columns, tuple(_finding_row(finding) for finding in findings), name="checks", title=title)
 
 
 def _finding_row(finding: Finding) -> Row:
@@ -506,23 +550,32 @@ def _finding_row(finding: Finding) -> Row:
 
 def unanswered(verdicts: Verdicts) -> str:
     """What the gate was asked and could not answer, a line each."""
-    found = (f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error" and f.status == "undecided")
+    found = (f for f in verdicts.every_finding if f.level == "error" and f.status == "undecided")
     return "no answer: " + "; ".join(f"{finding.workload}: {finding.message} [{finding.rule}]" for finding in found)
 
 
 def gate_words(verdicts: Verdicts) -> str:
     """``gate: FAIL (2)``, with what edge spend comes to where it is known."""
-    errors = [f for scenario in verdicts.scenarios for f in scenario.findings if f.level == "error"]
+    premium = edge_premium(verdicts)
+    return f"{'' if premium is None else f'{spent_words(premium)} · '}gate: {outcome_words(verdicts)}"
+
+
+def outcome_words(verdicts: Verdicts) -> str:
+    """``FAIL (2)``: the gate's word, and how many findings give it."""
+    errors = [f for f in verdicts.every_finding if f.level == "error"]
     counted = sum(finding.status == verdicts.gate for finding in errors)
+    assert verdicts.gate is not None
+    return verdicts.gate.upper() + ("" if verdicts.gate == "pass" else f" ({counted})")
+
+
+def edge_premium(verdicts: Verdicts) -> float | None:
+    """What the workloads at the edge cost more a month than their baselines, as far as that is known; ``None`` where of none it is."""
     edge = [d for d in verdicts.decisions if d.case.runs_on and d.case.options[d.case.runs_on].at_edge]
     priced = [d for d in edge if not (d.case.missing_price or d.case.volume_unknown)]
-    premium = total_premium(priced) if priced else None
-    spent = "" if premium is None else f"{_spent_words(premium)} · "
-    assert verdicts.gate is not None
-    return f"{spent}gate: {verdicts.gate.upper()}" + ("" if verdicts.gate == "pass" else f" ({counted})")
+    return total_premium(priced) if priced else None
 
 
-def _spent_words(premium: float) -> str:
+def spent_words(premium: float) -> str:
     """``edge costs +$195 a month = $2,340 a year``; cents where dollars would hide it."""
     digits = 0 if abs(premium) >= 10 or not premium else 2
     month, year = (f"${abs(premium) * months:,.{digits}f}" for months in (1, 12))
@@ -548,8 +601,13 @@ def verdict_document(verdicts: Verdicts) -> Mapping[str, Json]:
         prices_as_of=str(verdicts.prices_as_of) if verdicts.prices_as_of else None,
     )
     scenarios: list[Json] = [_scenario(scenario) for scenario in verdicts.scenarios]
-    gate: dict[str, Json] = {"gate": verdicts.gate} if verdicts.gate else {}
-    return {**head, "scenarios": scenarios, **gate}
+    return {**head, "scenarios": scenarios, **(_gate_document(verdicts) if verdicts.gate else {})}
+
+
+def _gate_document(verdicts: Verdicts) -> dict[str, Json]:
+    checks: list[Json] = [finding_document(finding) for finding in verdicts.findings]
+    since = {"since": since_document(verdicts.since)} if verdicts.since else {}
+    return {"gate": verdicts.gate, "edge_premium_usd_month": edge_premium(verdicts), "checks": checks, **since}
 
 
 def _seed(verdicts: Verdicts) -> int | None:
@@ -560,8 +618,23 @@ def _seed(verdicts: Verdicts) -> int | None:
 
 def _scenario(scenario: JudgedScenario) -> Json:
     workloads: list[Json] = [_workload(d, [f for f in scenario.findings if f.workload == d.case.workload]) for d in scenario.decisions]
-    shared: list[Json] = [finding_document(f) for f in scenario.findings if f.workload is None]
-    return {"name": scenario.name, "file": scenario.file, "workloads": workloads, "checks": shared}
+    own = {decision.case.workload for decision in scenario.decisions}
+    shared: list[Json] = [finding_document(f) for f in scenario.findings if f.workload not in own]
+    return {"name": scenario.name, "file": scenario.file, "workloads": workloads, "checks": shared, "limits": _limits(scenario)}
+
+
+def _limits(scenario: JudgedScenario) -> Json:
+    """What the gate holds the scenario to; ``on_undecided`` is 1 where an undecided edge fails."""
+    limits = next((decision.case.limits for decision in scenario.decisions), None)
+    if limits is None:
+        return None
+    return {
+        "materiality_usd_month": limits.materiality.usd_month,
+        "materiality_ratio": limits.materiality.ratio,
+        "edge_from": limits.edge_from,
+        "fail_at": limits.fail_at,
+        "on_undecided": int(limits.on_undecided == "fail"),
+    }
 
 
 def _workload(decision: Decision, findings: Sequence[Finding]) -> Json:
@@ -750,6 +823,8 @@ def finding_document(finding: Finding) -> dict[str, Json]:
     """A rule as every document tells of it."""
     return {
         "rule": finding.rule,
+        "workload": finding.workload,
+        "subject": finding.subject or None,
         "level": finding.level,
         "status": finding.status,
         "message": finding.message,

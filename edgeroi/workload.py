@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from edgeroi.aggregate import Aggregate
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.request import LineCount, Reject
+from edgeroi.shown import Shown
 from edgeroi.trust import BLIND
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from edgeroi.report import Report
 
 #: The values of the ``by`` columns, in their order; ``None`` where a request did not say.
 GroupKey = tuple[str | None, ...]
@@ -252,7 +255,7 @@ class Growing:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Shown):
     """Logs, read: groups of requests, and the account of every line they came from.
 
     ``seen_from``: where the log measured, ``None`` where nobody said. ``sampling``: the share of requests the log keeps.
@@ -323,6 +326,18 @@ class Profile:
         """
         span = self.span_hours
         return tally.requests / self.sampling / span * HOURS_PER_MONTH if span is not None and span >= LEAST_HOURS else None
+
+    def __repr__(self) -> str:
+        """How much it holds."""
+        return f"<Profile: {self.total.requests:,} requests by {', '.join(self.by)}>"
+
+    @property
+    def report(self) -> Report:
+        """What ``edgeroi profile`` says."""
+        from edgeroi import __version__
+        from edgeroi.profile_report import profile_report
+
+        return profile_report(self, version=__version__, saving_ms=50.0)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per group: counts, quantiles with their intervals, tokens, cost; numbers unrounded, unknown as ``None`` or NaN."""

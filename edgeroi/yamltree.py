@@ -3,12 +3,14 @@
 ``no``, ``on``, ``1:30``, ``010`` and ``1_000`` stay text. Anchors, aliases, merge keys, tags, several documents, duplicate keys,
 keys that are not text, a value cut short by `` #`` and one split by a comma are errors that say what to write. A file is at most
 1 MiB and 64 levels deep; nothing is ever expanded, so a bomb is refused at its first anchor.
+
+Configurations of other programs, which are not ours to be strict about, are read by ``read_foreign``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
+#: What a foreign file may unfold into: a proxy's configuration has hundreds of values.
+MAX_NODES = 100_000
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -95,6 +99,66 @@ def read_tree(path: Path | str, shown: str | None = None) -> Node:
     except OSError as error:
         raise EdgeroiError(f"cannot be read: {error.strerror or error}", place=Place(file), fix=_beside(Path(path))) from None
     return parse_tree(_decoded(raw, file), file)
+
+
+def read_foreign(path: Path | str, clean: Callable[[str], str] = str) -> Node:
+    """The tree of a file that is somebody else's, as YAML has it: anchors, merge keys and comments anywhere are theirs to use.
+
+    ``clean`` mends its text first. A key that stands twice has its last value. No more than ``MAX_NODES`` values are unfolded.
+    """
+    import yaml
+
+    file = str(path)
+    try:
+        with Path(path).open("rb") as opened:
+            text = clean(_decoded(opened.read(MAX_BYTES + 1), file))
+    except OSError as error:
+        raise EdgeroiError(f"cannot be read: {error.strerror or error}", place=Place(file), fix=_beside(Path(path))) from None
+    if len(text) > MAX_BYTES:
+        raise EdgeroiError(f"larger than {MAX_BYTES >> 20} MiB", place=Place(file), fix="split it")
+    try:
+        composed = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return _Unfolder(file).node(composed, 1) if composed is not None else Scalar("", True, Place(file, 1, 1))
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, text, file) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise EdgeroiError(f"not YAML: {error}", place=Place(file)) from None
+
+
+class _Unfolder:
+    """Makes our tree of PyYAML's, aliases written out, as far as that stays bounded."""
+
+    def __init__(self, file: str) -> None:
+        self.file, self.made = file, 0
+
+    def node(self, of: Any, depth: int) -> Node:
+        """The value with everything in it."""
+        import yaml
+
+        self.made += 1
+        place = Place(self.file, of.start_mark.line + 1, of.start_mark.column + 1)
+        if self.made > MAX_NODES or depth > MAX_DEPTH:
+            raise EdgeroiError("unfolds into too much", place=place, fix="write out what its aliases stand for")
+        if isinstance(of, yaml.ScalarNode):
+            return Scalar(of.value, of.style is None, place)
+        if isinstance(of, yaml.SequenceNode):
+            return Listing(tuple(self.node(item, depth + 1) for item in of.value), place)
+        return Table(tuple(self._entries(of, depth).values()), place)
+
+    def _entries(self, of: Any, depth: int) -> dict[str, tuple[Scalar, Node]]:
+        """The entries by key, what is merged first, so that what stands here wins."""
+        own: dict[str, tuple[Scalar, Node]] = {}
+        merged: dict[str, tuple[Scalar, Node]] = {}
+        for key, value in of.value:
+            name, held = self.node(key, depth + 1), self.node(value, depth + 1)
+            if not isinstance(name, Scalar):
+                continue
+            if name.text == "<<" and name.plain:
+                for table in held.items if isinstance(held, Listing) else (held,):
+                    merged |= {each.text: (each, inner) for each, inner in table.entries} if isinstance(table, Table) else {}
+            else:
+                own[name.text] = name, held
+        return merged | own
 
 
 def _beside(missing: Path) -> str | None:

@@ -365,11 +365,17 @@ def packed(lines: Iterable[bytes]) -> bytes:
     return gzip.compress(b"".join(lines), compresslevel=9, mtime=0)
 
 
+def routed_rows(rng: Random, log: Callable[..., Iterator[Row]]) -> Iterator[Row]:
+    """480 questions over twelve days, each asked of both models."""
+    return log(rng, starts(rng, 480, 12, datetime(2026, 11, 9, tzinfo=UTC)), lognormal)
+
+
 def sample_logs() -> dict[str, bytes]:
     """Every file's name and content; each draws from a stream of its own, so that one can change without the others."""
     sys.path.insert(0, str(HERE))
     from generate_access import access_logs
     from generate_gateways import gateway_logs
+    from generate_routes import routed_log
     from generate_spend import month_and_a_half
     from generate_tools import tool_logs
 
@@ -388,6 +394,7 @@ def sample_logs() -> dict[str, bytes]:
             "nightly-summaries.jsonl.gz": packed(batch_log(Random(SEED + 7))),
             "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
             "spend.jsonl.gz": month_and_a_half(Random(SEED + 9)),
+            "routed.jsonl.gz": packed(line(row) for row in routed_rows(Random(SEED + 9), routed_log)),
         }
     )
 

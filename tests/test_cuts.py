@@ -94,3 +94,20 @@ def test_other_columns_stay_as_they_are() -> None:
     labels = cut_labels(Batch(batch.n, batch.failed, {}, {**batch.labels, "model": model}), (Cut("prompt", words=(("explain",),)),))
     assert labels["model"] is model
     assert set(labels["prompt"].names) <= {"0 ", "1 "}
+
+
+def test_how_many_words_a_text_has_and_words_that_go_on() -> None:
+    texts = ["one", "two words", "  three  words here ", "", None, "it explains", "unexplained"]
+    asked = [("words<", ("2",)), ("words<=", ("3",)), ("words>=", ("3",)), ("has_any_of", ("*explain*",)), ("has_any_of", ("explain*",))]
+    cut = Cut.of("prompt", asked)
+    labels = cut.labels(texts_of(texts))
+    expected = [
+        [True, False, False, True, False, False, True],
+        [True, True, True, True, False, True, True],
+        [False, False, True, False, False, False, False],
+        [False, False, False, False, False, True, True],
+        [False, False, False, False, False, True, False],
+    ]
+    for (test, given), holds in zip(asked, expected, strict=True):
+        assert [cut.holds(test, given, told(labels, row)) for row in range(len(texts))] == holds, (test, given)
+        assert [raw_holds(test, given, text) for text in texts] == holds, (test, given)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import jsonschema
 import pytest
@@ -43,20 +40,6 @@ def test_every_sample_profiles_with_no_option(path):
     assert profile.total.requests > 0 or profile.aggregates
     assert profile.lines.balanced
     assert profile.lines.total_rejected <= max(10, profile.lines.read // 100)
-
-
-@cache
-def refresh() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_table_in_the_docs_is_what_the_formats_say():
-    assert (ROOT / "docs" / "formats.md").read_text() == refresh().formats_page(), "run python docs/refresh.py"
 
 
 def test_the_document_says_what_the_table_says():

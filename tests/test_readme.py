@@ -1,4 +1,4 @@
-"""The README is run: its commands are CI's, and every ``console`` block says what the program says."""
+"""README and docs are run: every command block is, and every ``console`` block says what the program says."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @dataclass(frozen=True)
 class Shown:
     """One command of a console block, with the output shown under it."""
@@ -31,6 +40,16 @@ class Shown:
     def command(self) -> str:
         """On one line, without the backslashes."""
         return self.typed.replace("\\\n", " ")
+
+
+#: A console block, with the comment above it that says why it is not run, where there is one.
+CONSOLE_BLOCK = r"(?P<unrun>^<!-- not run: [^\n]+ -->\n)?(?P<block>^```console\n.*?^```$)"
+
+
+def written_pages() -> list[Path]:
+    """The pages of ``docs/`` that somebody wrote; the others are made from the code."""
+    made = script("pages").PAGES
+    return sorted(page for page in (ROOT / "docs").rglob("*.md") if str(page.relative_to(ROOT / "docs")) not in made)
 
 
 def blocks(text: str, language: str) -> list[tuple[int, str]]:
@@ -127,16 +146,81 @@ def test_the_readme_shows_commands_at_all() -> None:
     assert any(block.command.startswith("edgeroi ") and block.output for block in shown(README))
 
 
+# --- docs ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A block of commands in a page: its language, and why it is not run (empty where it is)."""
+
+    line: int
+    language: str
+    text: str
+    unrun: str = ""
+
+
+def typed(text: str) -> list[Typed]:
+    """Every block of commands of a page."""
+    fence = re.compile(r"(?:^<!-- not run: ([^\n]+) -->\n)?^```(console|sh|bash|shell)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    return [Typed(text.count("\n", 0, match.start(3)) + 1, match[2], match[3], match[1] or "") for match in fence.finditer(text)]
+
+
+#: Console blocks are held against what is printed; a page's run in order, in a checkout of its own.
+PAGES = {str(page.relative_to(ROOT / "docs")): page.read_text() for page in sorted((ROOT / "docs").rglob("*.md"))}
+
+
+@pytest.mark.parametrize("name", [name for name, text in PAGES.items() if any(not block.unrun for block in typed(text))])
+def test_a_page_says_what_its_commands_print(name: str, tmp_path: Path) -> None:
+    place = copied(tmp_path / "checkout")
+    for block in typed(PAGES[name]):
+        if block.unrun:
+            continue
+        assert block.language == "console", f"docs/{name}:{block.line}: write ```console, so that it is run, or say why it is not"
+        for each in shown(f"```console\n{block.text}```\n"):
+            actual = run(each.command, place)
+            assert agrees(without_edges(list(each.output)), actual), f"docs/{name}:{block.line}: $ {each.command}\n" + "\n".join(actual)
+
+
+#: Blocks that cannot be run here: a cluster, a key, a network, a repository's own settings.
+UNRUN = 8
+
+
+def test_what_is_not_run_is_counted_has_a_reason_and_can_be_parsed() -> None:
+    found = [(name, block) for name, text in PAGES.items() for block in typed(text) if block.unrun]
+    assert len(found) == UNRUN
+    for name, block in found:
+        assert len(block.unrun) > 10, f"docs/{name}:{block.line}"
+        for command in commands_in(block.text):
+            parsed(command)
+
+
+def commands_in(block: str) -> list[str]:
+    """The commands of ``edgeroi`` in a block: without prompts, continued lines joined."""
+    lines = [line.removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.startswith("edgeroi ")]
+
+
+def parsed(command: str) -> None:
+    """Fails where a command's words are not what it takes; nothing is run."""
+    import shlex
+
+    from edgeroi.cli.main import loaded
+
+    _, name, *rest = shlex.split(re.split(r"\s(?:[|;>]|&&|2>)", command)[0])
+    if name.startswith("-"):
+        return
+    context = loaded(name).make_context(name, rest)
+    if hasattr(context.command, "commands"):
+        _, inner, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        inner.make_context(inner.name, rest)
+
+
+@pytest.mark.parametrize("name", sorted(script("pages").PAGES))
+def test_a_generated_page_is_what_the_code_says(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == script("pages").PAGES[name](), "run python docs/refresh.py"
+
+
 # --- pictures ----------------------------------------------------------------------------------------------------------------
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def drawing() -> ModuleType:

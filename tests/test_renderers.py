@@ -15,6 +15,7 @@ import pytest
 
 import edgeroi.renderers
 from edgeroi.cli.options import ReportFormat
+from edgeroi.cli.pull_request import CheckFormat
 from edgeroi.renderers import Page, renderer
 from edgeroi.renderers._plain import (
     drawn,
@@ -65,7 +66,8 @@ def hostile(payload: str) -> Report:
 
 
 def test_there_is_a_renderer_for_every_format_and_the_other_way_round() -> None:
-    assert sorted(form.value for form in ReportFormat) == RENDERERS
+    everywhere, at_the_gate = ({form.value for form in forms} for forms in (ReportFormat, CheckFormat))
+    assert sorted(everywhere | at_the_gate) == RENDERERS
 
 
 # --- hostile text ----------------------------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ def test_numbers(value: float, words: str) -> None:
     assert number_words(value) == words
 
 
-@pytest.mark.parametrize("name", RENDERERS)
+@pytest.mark.parametrize("name", [form.value for form in ReportFormat])
 def test_unknown_is_never_0(name: str) -> None:
     columns = (Column("a", "A", "ms"), Column("b", "B", "usd"), Column("c", "C", "count"), Column("d", "D", "ratio"))
     report = Report("x", {"a": None}, (Table(columns, (Row((ms(None), usd(None), count(None), ratio(None))),)),))

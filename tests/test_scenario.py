@@ -312,6 +312,10 @@ def test_what_a_policy_may_say_besides(write: Write) -> None:
     routed = policy(f"{{route: {{rules: {rules}, otherwise: cloud}}}}")
     when = (Condition("input_tokens", "<", ("50",)), Condition("prompt", "has_none_of", ("summarize", "explain")))
     assert routed == Route((RouteRule(when, "edge", point(0.3, "options.third.route.rules.1.share")),), "cloud")
+    rules = "[{when: {prompt: {words: '< 50', has_none_of: ['*explain*']}}, to: edge, confidence: 90%}]"
+    claiming = policy(f"{{route: {{rules: {rules}, otherwise: cloud, otherwise_confidence: 0.3}}}}")
+    when = (Condition("prompt", "words<", ("50",)), Condition("prompt", "has_none_of", ("*explain*",)))
+    assert claiming == Route((RouteRule(when, "edge", confidence=0.9),), "cloud", 0.3)
 
 
 @pytest.mark.parametrize(

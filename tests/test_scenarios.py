@@ -20,6 +20,7 @@ from scipy.stats import norm
 from edgeroi.cli.schema import schema_text
 from edgeroi.linting import lint_files
 from edgeroi.renderers import Page, renderer
+from edgeroi.scenario import scenario_files
 from edgeroi.verdict import Decision, Verdict
 from edgeroi.verdict_report import WORDS, verdict_report
 
@@ -86,7 +87,7 @@ def test_the_gate_ends_as_stated(file: str, exit_status: int) -> None:
 def test_a_whole_folder_in_one_call() -> None:
     ran = subprocess.run([sys.executable, "-m", "edgeroi", "compare", str(FOLDER)], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("net (90 % interval)") == len(list(FOLDER.rglob("*.yaml")))
+    assert ran.stdout.count("net (90 % interval)") == len(scenario_files(FOLDER))
 
 
 @pytest.mark.parametrize("command", ["compare", "check"])

@@ -20,7 +20,7 @@ from edgeroi.profile_report import profile_report
 from edgeroi.renderers import Page, renderer
 from edgeroi.request import REJECT_REASONS, SKIP_REASONS, LineCount, Reject
 from edgeroi.scenario.policies import POLICIES
-from edgeroi.scenario.reading import load_scenario
+from edgeroi.scenario.reading import load_scenario, scenario_files
 from edgeroi.scenario.section import Section
 from edgeroi.workload import FileAccount, Partial, Profile, Sum, Tally
 from edgeroi.yamltree import Listing, Node, Table, read_tree
@@ -143,7 +143,7 @@ def test_an_unknown_schema_is_an_error_with_the_nearest_name() -> None:
 # --- scenarios -------------------------------------------------------------------------------------------------------------
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = sorted((ROOT / "scenarios").rglob("*.yaml"))
+SHIPPED = sorted(scenario_files(ROOT / "scenarios"))
 
 #: Every section the grammar has; not one anybody would write.
 EVERYTHING = """
@@ -181,7 +181,11 @@ options:
   sure: {cascade: {first: edge, then: cloud, confidence: 0.8, judge: 0.001 USD/request, judge_takes: 20 ms, kept_quality: 0.9}}
   streamed: {fallback: {first: edge, then: cloud, after: 500 ms, watch: ttft, on: [timeout, error], abandoned: free}}
   parted: {split: {edge: 20%, cloud: 80%}}
-  routed: {route: {rules: [{when: {region: eu-west, prompt: {has_none_of: [explain]}}, to: edge, share: 20%}], otherwise: cloud}}
+  routed:
+    route:
+      rules: [{when: {region: eu-west, prompt: {words: '< 50', has_none_of: [explain]}}, to: edge, share: 20%, confidence: 90%}]
+      otherwise: cloud
+      otherwise_confidence: 0.3
 workloads:
   short:
     now: {price: deepinfra/BAAI/bge-base-en-v1.5, region: us-east}

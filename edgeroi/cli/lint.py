@@ -21,7 +21,12 @@ def lint(
     form: FormatOption = ReportFormat.table,
     output: OutputOption = None,
 ) -> None:
-    """Check scenarios, mappings and price files: errors end with exit 2, warnings with 0."""
+    """Check scenarios, mappings and price files: errors end with exit 2, warnings with 0.
+
+    edgeroi lint scenarios/ edgeroi.yaml
+
+    edgeroi lint scenario.yaml --strict --format json
+    """
     from edgeroi.cli.output import say, write_report, write_text
     from edgeroi.clock import today
     from edgeroi.linting import lint_files, report_of

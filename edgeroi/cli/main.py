@@ -42,19 +42,27 @@ COMMANDS = (
     Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
     Command("probe", "Measure", "Measure live endpoints open-loop, edge and cloud interleaved."),
     Command("selftest", "Measure", "What the probe itself adds on this machine."),
+    Command("route", "Operate", "What a routing or fallback policy would cost and gain; its threshold; its export."),
     Command("spend", "Operate", "Where inference ran and what it cost: edge share, budgets, projection, the bill."),
+    Command("demo", "Set up", "A full run with no key and no network: measure, profile, compare, check."),
     Command("init", "Set up", "Draft a scenario from a log."),
     Command("prices", "Set up", "List, show and compare prices."),
     Command("lint", "Set up", "Check scenarios, mappings and price files."),
     Command("formats", "Set up", "The log formats that are read."),
     Command("schema", "Set up", "The JSON Schema of a document."),
+    Command("completion", "Set up", "Completion of commands, options and files, for bash, zsh or fish."),
 )
 _BY_NAME = {command.name: command for command in COMMANDS}
 
 
+def registered(name: str) -> Any:
+    """The function, or the Typer app, of ``cli/NAME.py``."""
+    return getattr(import_module(f"edgeroi.cli.{name}"), name)
+
+
 def loaded(name: str) -> Any:
     """The command of ``cli/NAME.py``, ready to run."""
-    found = getattr(import_module(f"edgeroi.cli.{name}"), name)
+    found = registered(name)
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -104,6 +112,7 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(
     name="edgeroi",
     cls=LazyGroup,
+    add_completion=False,  # typer's own starts Python at every press of a key; edgeroi completion prints a script that does not
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # boxes would double the time the help takes; a command's own help has them

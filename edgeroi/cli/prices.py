@@ -30,7 +30,12 @@ def list_prices(
     form: FormatOption = ReportFormat.table,
     output: OutputOption = None,
 ) -> None:
-    """List the offers in force on a day."""
+    """List the offers in force on a day.
+
+    edgeroi prices list llama-3.3-70b
+
+    edgeroi prices list 'cloudflare/*bge*' --at 2026-11-22 --format csv
+    """
     from edgeroi import __version__, price_report, pricebooks
     from edgeroi.cli.output import write_report
     from edgeroi.errors import EdgeroiError, near_miss
@@ -54,7 +59,12 @@ def show(
     form: FormatOption = ReportFormat.table,
     output: OutputOption = None,
 ) -> None:
-    """Show every rate of one offer, with its source, day, status and basis."""
+    """Show every rate of one offer, with its source, day, status and basis.
+
+    edgeroi prices show cloudflare/@cf/baai/bge-base-en-v1.5
+
+    edgeroi prices show openai/gpt-4o --batch --at 2026-11-22
+    """
     from edgeroi import __version__, price_report, pricebooks
     from edgeroi.cli.output import write_report
 
@@ -72,7 +82,12 @@ def diff(
     form: FormatOption = ReportFormat.table,
     output: OutputOption = None,
 ) -> None:
-    """Tell what changed between two days, or between two price files."""
+    """Tell what changed between two days, or between two price files.
+
+    edgeroi prices diff 2026-08-01 2026-11-22 --only deepinfra
+
+    edgeroi prices diff old-prices.yaml new-prices.yaml --format markdown
+    """
     from edgeroi import __version__, price_report
     from edgeroi.cli.output import write_report
 

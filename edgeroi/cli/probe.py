@@ -45,6 +45,8 @@ def probe(
 
     edgeroi probe probes.yaml --log edge-against-cloud.jsonl
 
+    edgeroi probe probes.yaml --log probe.jsonl --append --max-requests 200 --max-spend "1 USD"
+
     Ends with 3 where the run cannot be trusted: sent late, slower than asked for, or held up by its own limits.
     """
     from edgeroi import __version__

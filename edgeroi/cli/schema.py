@@ -13,11 +13,17 @@ from edgeroi.cli.options import OutputOption
 
 def schema(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="profile, compare, check, probe, selftest, spend or scenario; the list without it.")
+        str | None,
+        typer.Argument(metavar="NAME", help="profile, compare, check, probe, route, selftest, spend or scenario; the list without it."),
     ] = None,
     output: OutputOption = None,
 ) -> None:
-    """The JSON Schema of a document."""
+    """The JSON Schema of a document: what scripts may rely on, and what editors complete.
+
+    edgeroi schema check
+
+    edgeroi schema scenario --output edgeroi-scenario.schema.json
+    """
     from edgeroi.cli.output import write_text
 
     write_text("".join(f"{known}\n" for known in schema_names()) if name is None else schema_text(name), output)

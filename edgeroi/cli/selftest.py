@@ -18,6 +18,8 @@ def selftest(
     """Probe a server of known delays on loopback: what the probe itself adds, at p50 and p99.
 
     edgeroi selftest --rate 200
+
+    edgeroi selftest --requests 1000 --format json
     """
     from edgeroi import __version__
     from edgeroi.cli.output import write_report

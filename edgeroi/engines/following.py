@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from xxhash import xxh3_128
 
 from edgeroi.engines.folding import Fold
-from edgeroi.engines.inputs import RANGE_BYTES, Input, Task, first_bytes, inputs_of
+from edgeroi.engines.inputs import RANGE_BYTES, Input, Task, inputs_of, start_of
 from edgeroi.engines.reader import Part, Plan
 from edgeroi.engines.workers import Run
 from edgeroi.errors import EdgeroiError, InternalFault, Place
@@ -189,7 +189,7 @@ class Following(Generic[F]):
 
     def _is_packed_away(self, identity: Identity, source: Source, notes: list[str]) -> bool:
         """Whether what is to be read whole is a compressed copy of what was followed, and so nothing new."""
-        begin = first_bytes(source)
+        begin = start_of(source)[0].data
         twin = next((log for log in self._logs.values() if log.head and begin.startswith(log.head)), None)
         if twin is not None:
             notes.append(f"{source.path} is {twin.path} packed away: not counted again")

@@ -58,6 +58,25 @@ def read(path: Path | str) -> Reading:
     return said
 
 
+def mistakes(path: Path | str) -> tuple[EdgeroiError, ...]:
+    """Everything that is wrong in a mapping file, one mistake per key; none where ``read`` reads it."""
+    tree = read_tree(path)
+    found: list[EdgeroiError] = []
+    for key, node in tree.entries if isinstance(tree, Table) else ():
+        try:
+            if key.text not in KEYS:
+                raise EdgeroiError(f"unknown key {key.text!r}", place=key.place, fix=did_you_mean(key.text, KEYS))
+            _READ[key.text](Reading(), node)
+        except EdgeroiError as error:
+            found.append(error)
+    if not found:
+        try:
+            read(path)
+        except EdgeroiError as error:
+            found.append(error)
+    return tuple(found)
+
+
 def with_mapping(said: Reading, path: Path | str) -> Reading:
     """The reading with what the file says besides; where both speak of a column, the reading stays as it is."""
     file = read(path)

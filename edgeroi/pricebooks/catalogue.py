@@ -16,10 +16,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from edgeroi.errors import EdgeroiError, did_you_mean
+from edgeroi.errors import EdgeroiError, Place, did_you_mean
 from edgeroi.pricebooks._entries import day, items, number, one_of, table, text, texts
 from edgeroi.prices import Allowance, Bracket, Confidence, Fee, Neurons, Price, Rate, Status, Threshold, context_of
-from edgeroi.yamltree import Node, parse_tree, read_tree
+from edgeroi.yamltree import Listing, Node, Scalar, Table, parse_tree, read_tree
 
 _DATA = files("edgeroi.pricebooks") / "data"
 
@@ -68,6 +68,18 @@ def providers() -> Mapping[str, Provider]:
     return {name: _provider(name, table(node, name, ("names", "placement", "alone"))) for name, node in tree.items()}
 
 
+def own_name(name: str) -> str:
+    """A provider's name here, whichever of its names is used; an unknown one stays as it is."""
+    known = providers()
+    return name if name in known else next((own for own, each in known.items() if name in each.names), name)
+
+
+def serves_at_edge(provider: str) -> bool | None:
+    """Whether a provider, by any of its names, serves at the edge; ``None`` where that is not known."""
+    known = providers().get(own_name(provider))
+    return None if known is None or known.placement is None else known.placement == "edge"
+
+
 def _provider(name: str, entry: Mapping[str, Node]) -> Provider:
     placement = text(entry["placement"]) if "placement" in entry else None
     alone = "alone" in entry and text(entry["alone"]) == "true"
@@ -88,21 +100,69 @@ def read(file: Path | str) -> tuple[Price, ...]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class PriceFile:
+    """A price file looked over: its sound rows with their places, every mistake in the others, and sources that no row refers to."""
+
+    rows: tuple[tuple[Price, Place], ...]
+    mistakes: tuple[EdgeroiError, ...] = ()
+    unused_sources: tuple[Scalar, ...] = ()
+
+
+def looked_over(file: Path | str) -> PriceFile:
+    """The file as ``read`` reads it, without stopping at the first offer that is wrong. Raises where nothing of it can be read."""
+    tree = read_tree(file)
+    origins, rate, nodes = _parts(tree)
+    rows: list[tuple[Price, Place]] = []
+    mistakes: list[EdgeroiError] = []
+    for node in nodes:
+        try:
+            rows.append((_offer(node, None, rate, origins), node.place))
+        except EdgeroiError as error:
+            mistakes.append(error)
+    sound = {place for _, place in rows}
+    try:
+        _refuse_twins(tuple(row for row, _ in rows), tuple(node for node in nodes if node.place in sound))
+    except EdgeroiError as error:
+        mistakes.append(error)
+    referred = set(_referred(tree))
+    sources = tree.get("sources") if isinstance(tree, Table) else None
+    unused = (key for key, _ in sources.entries if key.text not in referred) if isinstance(sources, Table) else ()
+    return PriceFile(tuple(rows), tuple(mistakes), tuple(unused))
+
+
+def _referred(node: Node) -> Iterator[str]:
+    """The names of sources that stand behind a ``from`` anywhere."""
+    if isinstance(node, Table):
+        for key, value in node.entries:
+            if key.text == "from" and isinstance(value, Scalar):
+                yield value.text
+            yield from _referred(value)
+    elif isinstance(node, Listing):
+        for item in node.items:
+            yield from _referred(item)
+
+
 def _shipped(name: str) -> Node:
     return parse_tree((_DATA / f"{name}.yaml").read_text(encoding="utf-8"), f"pricebooks/data/{name}.yaml")
 
 
 def _offers(tree: Node, provider: str | None) -> tuple[tuple[Price, ...], Rate | None]:
+    origins, rate, nodes = _parts(tree)
+    found = tuple(_offer(node, provider, rate, origins) for node in nodes)
+    _refuse_twins(found, nodes)
+    return found, rate
+
+
+def _parts(tree: Node) -> tuple[Mapping[str, _Origin], Rate | None, tuple[Node, ...]]:
+    """The named sources, the rate of neurons where there is one, and the offers as they stand."""
     top = table(tree, "a price file", ("sources", "neurons", "offers"))
     origins = {name: _origin(node) for name, node in table(top["sources"], "sources").items()} if "sources" in top else {}
     billed = table(top["neurons"], "neurons", ("rate",)) if "neurons" in top else None
     rate = _rate(billed["rate"], "1k neurons", origins) if billed else None
     if "offers" not in top:
         raise EdgeroiError("a price file has offers", place=tree.place, key="offers", fix="write offers: [{model: ..., input: {usd: ...}}]")
-    nodes = items(top["offers"], "offers")
-    found = tuple(_offer(node, provider, rate, origins) for node in nodes)
-    _refuse_twins(found, nodes)
-    return found, rate
+    return origins, rate, items(top["offers"], "offers")
 
 
 def _refuse_twins(found: tuple[Price, ...], nodes: tuple[Node, ...]) -> None:
@@ -188,15 +248,22 @@ def _rate_of(entry: Mapping[str, Node], unit: str, origins: Mapping[str, _Origin
     if "usd" not in entry:
         raise EdgeroiError("a rate without usd", place=node.place, fix="add usd: 0.10")
     origin = _named_origin(entry["from"], origins) if "from" in entry else _origin(node)
-    rate = Rate(
-        number(entry["usd"]),
-        text(entry["unit"]) if "unit" in entry else unit,
-        source=origin.source,
-        as_of=origin.as_of,
-        confidence=origin.confidence,
-        brackets=tuple(Bracket(*_pair(step, "up_to")) for step in items(entry["brackets"], "brackets")) if "brackets" in entry else (),
-        above=tuple(_threshold(step) for step in items(entry["above"], "above")) if "above" in entry else (),
-    )
+    brackets = tuple(Bracket(*_pair(step, "up_to")) for step in items(entry["brackets"], "brackets")) if "brackets" in entry else ()
+    above = tuple(_threshold(step) for step in items(entry["above"], "above")) if "above" in entry else ()
+    billed = text(entry["unit"]) if "unit" in entry else unit
+    try:
+        rate = Rate(
+            number(entry["usd"]),
+            billed,
+            source=origin.source,
+            as_of=origin.as_of,
+            confidence=origin.confidence,
+            brackets=brackets,
+            above=above,
+        )
+    except EdgeroiError as error:  # of the unit or the amount, which know no place
+        error.place = error.place or entry["unit" if billed != unit else "usd"].place
+        raise
     return replace(rate, allowance=_allowance(entry["free"])) if "free" in entry else rate
 
 

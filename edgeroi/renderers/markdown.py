@@ -33,8 +33,17 @@ def _sentence(raw: str) -> str:
 
 
 def _lines(section: Table | Text | Tree) -> Iterator[str]:
+    if not isinstance(section, Tree) and section.folded:
+        yield from (f"<details><summary>{escaped(section.title)}</summary>", "")
+        yield from _body(section)
+        yield from ("", "</details>")
+        return
     if section.title:
         yield from (f"**{escaped(section.title)}**", "")
+    yield from _body(section)
+
+
+def _body(section: Table | Text | Tree) -> Iterator[str]:
     match section:
         case Table():
             yield from _table_lines(section)

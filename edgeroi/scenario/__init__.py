@@ -9,6 +9,7 @@ from edgeroi.scenario.options import price_of
 from edgeroi.scenario.overrides import Overrides
 from edgeroi.scenario.project import POLICY_NAME, find_policy, gate_limits, load_policy, load_policy_beside
 from edgeroi.scenario.reading import load_scenario, load_scenarios, scenario_files, scenario_of
+from edgeroi.scenario.routes import RouteFile, load_routes, shipped_routes
 from edgeroi.scenario.section import Findings, ManyErrors
 
 __all__ = [
@@ -16,13 +17,16 @@ __all__ = [
     "Findings",
     "ManyErrors",
     "Overrides",
+    "RouteFile",
     "find_policy",
     "gate_limits",
     "load_policy",
     "load_policy_beside",
+    "load_routes",
     "load_scenario",
     "load_scenarios",
     "price_of",
     "scenario_files",
     "scenario_of",
+    "shipped_routes",
 ]

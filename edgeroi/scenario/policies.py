@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from edgeroi.cuts import LENGTH
 from edgeroi.errors import EdgeroiError, did_you_mean
 from edgeroi.request import COLUMNS
 from edgeroi.scenario.logs import known_columns
-from edgeroi.scenario.section import Section, choice_of, table_of, values_of
+from edgeroi.scenario.section import Section, choice_of, scalar_of, table_of, values_of
 from edgeroi.spec import Cascade, Condition, Cue, Fallback, Hedge, Judged, OptionSpec, Policy, Route, RouteRule, Split
 from edgeroi.units import LATENCY, PER_REQUEST, SHARE
 from edgeroi.yamltree import Listing, Node, Table
@@ -103,6 +104,7 @@ def _cascade(section: Section) -> Cascade | None:
 
 def _route(section: Section) -> Route | None:
     otherwise = section.text("otherwise", needed=True, fix="name the option for the rest")
+    confidence = section.share("otherwise_confidence")
     rules = section.read("rules", lambda node: tuple(_rule(item, section, n) for n, item in enumerate(_items(node), 1)), needed=True)
     section.close()
     known = tuple(rule for rule in rules or () if rule)
@@ -110,7 +112,7 @@ def _route(section: Section) -> Route | None:
         section.refuse(
             "rules", f"the shares add up to {total:.4g}, more than 1", "a rule's share is of all requests, the rest goes otherwise"
         )
-    return Route(known, otherwise) if otherwise and known else None
+    return Route(known, otherwise, confidence) if otherwise and known else None
 
 
 def _items(node: Node) -> tuple[Node, ...]:
@@ -122,12 +124,13 @@ def _items(node: Node) -> tuple[Node, ...]:
 def _rule(node: Node, section: Section, number: int) -> RouteRule | None:
     rule = Section(table_of(node), section.at("rules"), section.findings)
     to, when = rule.text("to", needed=True), rule.section("when", needed=True)
-    conditions = tuple(_condition(when, column) for column in known_columns(when)) if when else ()
+    conditions = tuple(each for column in known_columns(when) for each in _conditions(when, column)) if when else ()
     if when and not when.table.keys:
         rule.refuse("when", "no condition", "what always holds stands under `otherwise`")
     share = rule.read("share", lambda stated: section.range_of(stated, f"rules.{number}.share", SHARE))
+    confidence = rule.share("confidence")
     rule.close()
-    return RouteRule(tuple(each for each in conditions if each), to, share) if to else None
+    return RouteRule(conditions, to, share, confidence) if to else None
 
 
 #: What is known only once a request was answered cannot send it anywhere.
@@ -150,41 +153,60 @@ _NUMERIC = ("duration", "count", "money", "ratio")
 _WORDS = ("has_any_of", "has_none_of")
 
 
-def _condition(section: Section, column: str) -> Condition | None:
+def _conditions(section: Section, column: str) -> tuple[Condition, ...]:
     if column in _AFTERWARDS:
         section.read(column, lambda node: node)
         section.refuse(column, f"{column} is known only once the request was served", "a rule may ask for what is known before")
-        return None
-    return section.read(column, lambda node: _test(node, section, column))
+        return ()
+    return section.read(column, lambda node: _tests(node, section, column)) or ()
 
 
-def _test(node: Node, section: Section, column: str) -> Condition | None:
+def _tests(node: Node, section: Section, column: str) -> tuple[Condition, ...]:
     if isinstance(node, Table):
-        return _words(Section(node, section.at(column), section.findings), column)
+        return _of_text(Section(node, section.at(column), section.findings), column)
     values = values_of(node)
-    found = re.fullmatch(r"(<=|>=|<|>)\s*(\d+(?:\.\d+)?)", values[0]) if len(values) == 1 else None
+    found = _limit(values[0]) if len(values) == 1 else None
     numeric = COLUMNS[column] in _NUMERIC
     if found and numeric:
-        return Condition(column, found[1], (found[2],))  # type: ignore[arg-type]
+        return (Condition(column, found[0], (found[1],)),)  # type: ignore[arg-type]
     if found:
-        raise EdgeroiError(f"{column} is no number", place=node.place, fix="name the values it may have")
+        raise EdgeroiError(f"{column} is no number", place=node.place, fix=_NO_NUMBER)
     if numeric:
-        raise EdgeroiError(f"{values[0]!r} is no limit of {column}", place=node.place, fix="write it like `< 50`: one of <, <=, >, >=")
+        raise EdgeroiError(f"{values[0]!r} is no limit of {column}", place=node.place, fix=_LIMIT)
     if not values:
         raise EdgeroiError("the list is empty", place=node.place)
-    return Condition(column, "in", values)
+    return (Condition(column, "in", values),)
 
 
-def _words(inner: Section, column: str) -> Condition | None:
-    """``prompt: {has_none_of: [summarize, explain]}``: words of a text, whatever their case."""
+_NO_NUMBER = "name the values it may have"
+_LIMIT = "write it like `< 50`: one of <, <=, >, >="
+
+
+def _limit(text: str) -> tuple[str, str] | None:
+    """``< 50`` taken apart."""
+    found = re.fullmatch(r"(<=|>=|<|>)\s*(\d+(?:\.\d+)?)", text)
+    return (found[1], found[2]) if found else None
+
+
+def _of_text(inner: Section, column: str) -> tuple[Condition, ...]:
+    """``prompt: {words: "< 50", has_none_of: [summarize, explain]}``: how long a text is, and words of it, whatever their case."""
     if COLUMNS[column] != "label":
         raise EdgeroiError(f"{column} is no text", place=inner.table.place, fix="write it like `< 50`")
     inner.exclusive(*_WORDS)
+    length = inner.read("words", lambda node: _length(node, column))
     found = [(key, words) for key in _WORDS if (words := inner.words(key))]
     inner.close()
-    if not inner.has(*_WORDS) and not inner.unknown:
+    if not inner.has("words", *_WORDS) and not inner.unknown:
         raise EdgeroiError("no condition", place=inner.table.place, fix=f"write {{{_WORDS[1]}: [summarize, explain]}}")
-    return Condition(column, found[0][0], tuple(word.casefold() for word in found[0][1])) if found else None  # type: ignore[arg-type]
+    has = [Condition(column, key, tuple(word.casefold() for word in words)) for key, words in found]  # type: ignore[arg-type]
+    return (*((length,) if length else ()), *has[:1])
+
+
+def _length(node: Node, column: str) -> Condition:
+    found = _limit(scalar_of(node).text)
+    if found is None:
+        raise EdgeroiError(f"{scalar_of(node).text!r} is no number of words", place=node.place, fix=_LIMIT)
+    return Condition(column, f"{LENGTH}{found[0]}", (found[1],))  # type: ignore[arg-type]
 
 
 def check_references(options: Mapping[str, OptionSpec], top: Section, under: str = "options") -> None:

@@ -32,7 +32,8 @@ def load_scenario(path: Path | str, overrides: Overrides = (), policy: ProjectPo
 def load_scenarios(paths: Iterable[Path | str], overrides: Overrides = (), policy: ProjectPolicy | None = None) -> tuple[Scenario, ...]:
     """Scenario files, and all ``.yaml`` and ``.yml`` files of a folder and below, each once; ``policy`` as found beside each if not given.
 
-    In a folder, files without a line that begins with ``workloads`` or ``edgeroi`` are passed over (mappings, price files).
+    In a folder, files without a line that begins with ``workloads`` or ``edgeroi`` are passed over (mappings, price files), and those with
+    ``policies`` but no ``workloads``, which ``edgeroi route`` reads.
     """
     found: dict[Path, Scenario] = {}
     for path in map(Path, paths):
@@ -46,10 +47,15 @@ def scenario_files(path: Path) -> tuple[Path, ...]:
     """The file itself; of a folder, the scenarios in it and below, in the order of their names. None in it is an error."""
     if not path.is_dir():
         return (path,)
-    found = tuple(file for file in yaml_files(path) if file.name != POLICY_NAME and begins_with(file, "workloads", "edgeroi"))
+    found = tuple(file for file in yaml_files(path) if file.name != POLICY_NAME and _looks_like_a_scenario(file))
     if not found:
         raise EdgeroiError("no scenario in this folder", place=Place(str(path)), fix="a scenario is a .yaml file with `workloads`")
     return found
+
+
+def _looks_like_a_scenario(file: Path) -> bool:
+    """Whether it has workloads, or begins as a scenario and is no policy file."""
+    return begins_with(file, "workloads") or (begins_with(file, "edgeroi") and not begins_with(file, "policies"))
 
 
 def yaml_files(folder: Path) -> tuple[Path, ...]:

@@ -131,7 +131,7 @@ class Section:
 
     def range_of(self, node: Node, key: str, measure: Measure) -> Range:
         """The quantity a node states, in short or as ``{range: 15 (5..40) USD/h, why: ..., by: ...}``."""
-        if isinstance(node, Table) and "range" in node.keys:
+        if isinstance(node, Table) and _is_reasoned(node):
             return self._reasoned(Section(node, self.at(key), self.findings), node, key, measure)
         text = scalar_of(node, measure.fix).text
         if text in self.findings.rates:
@@ -146,9 +146,14 @@ class Section:
 
     def _reasoned(self, inner: Section, node: Table, key: str, measure: Measure) -> Range:
         """A quantity with what it rests on; one without is marked as a guess wherever it decides."""
+        before = len(self.findings.errors)
         stated = inner.node("range", needed=True, fix=f"write `{{range: {measure.example}, why: ...}}`")
         why, _ = inner.text("why", needed=True, fix="say what the range rests on"), inner.text("by")
         inner.close()
+        if stated is None:  # that it is missing or misspelt is noted: once is enough
+            noted = tuple(self.findings.errors[before:])
+            del self.findings.errors[before:]
+            raise ManyErrors(noted)
         if not isinstance(stated, Scalar):
             raise EdgeroiError("no quantity", place=node.place, fix=measure.fix)
         return replace(self.range_of(stated, key, measure), why=why)
@@ -223,6 +228,11 @@ class Section:
     def unknown(self) -> tuple[Scalar, ...]:
         """The keys nobody took so far."""
         return tuple(name for name, _ in self.table.entries if name.text not in self.taken)
+
+
+def _is_reasoned(node: Table) -> bool:
+    """Whether a mapping is meant as ``{range: ..., why: ..., by: ...}``, ``range`` misspelt or forgotten included."""
+    return bool({"range", "why", "by"} & set(node.keys)) or any(near_miss(key, ("range",)) for key in node.keys)
 
 
 def driver(path: str) -> str:

@@ -1,0 +1,213 @@
+"""The Python API as a notebook uses it: what is public, how results show themselves, and the example notebook, run."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_readme import script
+
+import edgeroi
+from edgeroi.loopback import Embedder, Server
+from edgeroi.renderers._fragment import fragment
+from edgeroi.report import Column, Node, Report, Row, Table, Text, Tree, mark, text, usd_signed
+
+ROOT = Path(__file__).parents[1]
+SCENARIOS = ROOT / "scenarios"
+
+
+@pytest.fixture(scope="module")
+def profile() -> edgeroi.Profile:
+    return edgeroi.profile(ROOT / "sample_logs" / "recorded.embedding.jsonl.gz")
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> edgeroi.Verdicts:
+    return edgeroi.check(SCENARIOS / "embedding-measured.yaml")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> edgeroi.ProbeRun:
+    folder = tmp_path_factory.mktemp("probe")
+    with Server(Embedder(1, 2, 0.1)) as server:
+        target = f"{{url: '{server.url}', dialect: openai-embeddings}}"
+        (folder / "p.yaml").write_text(
+            f"edgeroi: 1\nrate: 100 /s\nrequests: 20\nwarm_up: 1\ntargets: {{<b>x</b>: {target}, far: {target}}}\npayloads: [a b]\n"
+        )
+        return edgeroi.probe(folder / "p.yaml", log=folder / "p.jsonl")
+
+
+# --- what is public ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in edgeroi.__all__:
+        found = getattr(edgeroi, name)
+        assert found.__doc__, name
+    assert {"profile", "compare", "check", "probe", "Scenario", "PriceBook", "LatencyHistogram"} <= set(edgeroi.__all__)
+    assert set(edgeroi.__all__) <= set(dir(edgeroi))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        edgeroi.nonsense  # noqa: B018
+
+
+def test_a_scenario_is_judged_like_its_file() -> None:
+    file = SCENARIOS / "gate" / "unjustified.yaml"
+    scenario = edgeroi.load_scenario(file)
+    assert isinstance(scenario, edgeroi.Scenario)
+    assert edgeroi.compare(scenario).document["scenarios"] == edgeroi.compare(file).document["scenarios"]
+    both = edgeroi.compare([scenario, SCENARIOS / "gate" / "required.yaml"])
+    assert len(both.scenarios) == 2
+    with pytest.raises(edgeroi.errors.EdgeroiError, match="loaded already"):  # type: ignore[attr-defined]
+        edgeroi.compare(scenario, set={"name": "x"})
+
+
+def test_the_book_is_that_of_the_commands() -> None:
+    from datetime import date
+
+    price = edgeroi.load_prices("cloudflare/@cf/baai/bge-base-en-v1.5").find("cloudflare/@cf/baai/bge-base-en-v1.5", date(2026, 11, 22))
+    assert price.input is not None
+    assert float(price.input.usd) == 0.067  # Cloudflare's own table, 22 Nov 2026: $0.067 per M input tokens
+
+
+def test_a_probe_gives_its_run_and_writes_its_log(run: edgeroi.ProbeRun) -> None:
+    frame = run.to_frame()
+    assert list(frame["target"]) == ["<b>x</b>", "far"]
+    assert list(frame["requests"]) == [20, 20]
+    # Both ends of a p50's interval exist from 6 answers on, of a p99's not before 368.
+    assert frame["latency_ms_p50_low"].notna().all()
+    assert frame["latency_ms_p99_high"].isna().all()
+    assert (frame["latency_ms_p50"] >= 1 + 2 * 0.7).all()
+    assert edgeroi.profile(run.log).total.requests == 40
+    assert repr(run).startswith("<ProbeRun: requests to <b>x</b> 20, far 20; ")
+
+
+# --- how results show themselves -----------------------------------------------------------------------------------------------
+
+
+class Strict(HTMLParser):
+    """Fails on a tag that is not closed, and keeps what is on the page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert {name for name, _ in attrs} <= {"style", "class", "colspan"}
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def read(page: str) -> Strict:
+    found = Strict()
+    found.feed(page)
+    found.close()
+    assert found.open == []
+    assert found.tags <= {"div", "b", "small", "table", "thead", "tbody", "tr", "th", "td", "span", "br", "ul", "li"}
+    return found
+
+
+HOSTILE = "</td><script>alert(1)</script><img src=x onerror='x'>\" & $x$ \x1b[31m \u202e"
+
+
+def test_nothing_in_a_result_acts_on_the_page() -> None:
+    columns = (Column(HOSTILE, HOSTILE), Column("m", "m"), Column("usd", "usd", "usd_signed"))
+    table = Table(columns, (Row((text(HOSTILE), mark(HOSTILE, "bad"), usd_signed(-2, -3, None)), HOSTILE),), HOSTILE, (HOSTILE,))
+    tree = Tree(Node(HOSTILE, HOSTILE, (Node(HOSTILE),)), HOSTILE)
+    page = fragment(Report("x", {}, (table, Text((HOSTILE,), tone="doubt"), tree), (HOSTILE,)))
+    words = "".join(read(page).words)
+    shown = HOSTILE.replace("\x1b", "\\x1b").replace("\u202e", "\\u{202e}")
+    assert words.count(shown) == 12  # column, cell, mark, detail, two titles, caption, sentence, two labels, evidence, note
+    assert "-3.00..-" in words
+
+
+@pytest.mark.parametrize("kind", ["profile", "verdicts", "run"])
+def test_a_result_shows_what_its_command_prints(kind: str, request: pytest.FixtureRequest) -> None:
+    result = request.getfixturevalue(kind)
+    words = "".join(read(result._repr_html_()).words)
+    for section in result.report.sections:
+        for line in getattr(section, "lines", ()):
+            assert line in words
+        for row in getattr(section, "rows", ()):
+            assert str(row.cells[0].value or "") in words
+    if kind == "verdicts":
+        assert "NOT WORTH IT" in words
+        assert "gate: " in words
+
+
+def test_a_repr_is_one_short_line(profile: edgeroi.Profile, verdicts: edgeroi.Verdicts) -> None:
+    assert repr(profile) == "<Profile: 800 requests by workload, placement>"
+    assert repr(verdicts) == "<Verdicts: suggest worth_it, search-page not_worth_it; gate fail>"
+
+
+def test_a_distribution_is_drawn_at_its_quantiles(profile: edgeroi.Profile) -> None:
+    axes = profile.plot().axes[0]
+    drawn = {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
+    assert set(drawn) == {"embedding cloud", "embedding edge"}
+    sample = profile.select(placement="edge").latency
+    x, y = (np.asarray(values) for values in drawn["embedding edge"].get_data())
+    assert (np.diff(x) > 0).all()
+    assert y[-1] == 1
+    # The first time by which half are answered is the median of the log itself, within a bucket (0.1 %).
+    assert x[np.searchsorted(y, 0.5)] == pytest.approx(sample.quantile(0.5), rel=1e-3)
+
+
+def test_a_net_is_drawn_with_its_interval(verdicts: edgeroi.Verdicts) -> None:
+    frame = verdicts.to_frame()
+    axes = verdicts.plot().axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [pytest.approx(net) for net in frame["net_usd_month"][::-1]]
+    segments = axes.collections[0].get_segments()
+    assert [tuple(ends[:, 0]) for ends in segments] == [
+        (pytest.approx(row.net_low_usd_month), pytest.approx(row.net_high_usd_month)) for row in frame[::-1].itertuples()
+    ]
+
+
+def test_a_picture_is_the_same_bytes_each_time_and_keeps_names_as_words(run: edgeroi.ProbeRun) -> None:
+    one, two = run.plot()._repr_svg_(), run.plot()._repr_svg_()
+    assert one == two
+    assert "&lt;b&gt;x&lt;/b&gt;" in one
+    assert "<b>" not in one
+
+
+def test_what_has_no_picture_says_so() -> None:
+    from edgeroi.notebook import picture
+
+    with pytest.raises(TypeError, match="a str has no picture"):
+        picture("x")
+
+
+# --- the example ----------------------------------------------------------------------------------------------------------------
+
+
+def outputs(notebook: dict) -> list[dict[str, str]]:
+    """What each cell printed and showed. How pandas and matplotlib draw is theirs: of those only that it is there."""
+    found = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            told = {kind: "".join(lines) for kind, lines in output.get("data", {"stream": output.get("text", ())}).items()}
+            theirs = "dataframe" in told.get("text/html", "") or "image/svg+xml" in told
+            found.append(dict.fromkeys(told, "") if theirs else told)
+    return found
+
+
+def test_the_example_notebook_prints_what_it_shows() -> None:
+    notebook = script("notebook")
+    kept = json.loads(notebook.NOTEBOOK.read_text())
+    assert outputs(notebook.executed(kept)) == outputs(kept), "run python docs/refresh.py"
+    assert len(outputs(kept)) >= 10
+    assert any("image/svg+xml" in output for output in outputs(kept))
+    text_of = html.unescape(notebook.NOTEBOOK.read_text())
+    assert not re.search(r"/(home|root|tmp|work)/", text_of)
