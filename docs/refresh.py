@@ -1,8 +1,7 @@
 """Brings README and docs up to date: ``python docs/refresh.py`` runs every console block again, makes the pages, draws the pictures.
 
-The picture of a page is taken only where Chromium is installed; no test compares it, as every version of it draws a little differently.
-
-What is generated, and from what, is said in ``docs/pages.py``.
+What is generated, and from what, is said in ``docs/pages.py``. The picture of a page is taken only where Chromium is installed; no test
+compares it, as every version of it draws a little differently.
 
 Where a block leaves lines out (a line ``...``), each stretch it shows is found again by its first line and stays as long as it is.
 Look at the difference before you commit it: it is what users will see.

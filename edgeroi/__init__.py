@@ -10,12 +10,13 @@ A line of this map imports only lines below it; the core knows no file, network,
             notebook                                    a result as HTML and as a picture
             draft · probing · replaying · demonstration   a scenario drafted · a plan run · a policy over a log · what demo shows
             spending                                    logs become spend
+            experimenting                               logs -> arms -> a judged experiment
             judging · linting · deployment              scenarios -> verdicts -> gate · files -> findings · configurations -> edge uses
             casefile                                    what a scenario refers to: logs read, prices and round trips looked up
             elsewhere · matching                        what there is besides the two options: the book, regions, signs in a log
             mapping_lint                                what is odd in a mapping
             lint · probefile · policyfile · selftest    what is odd in a scenario · probes, policies read strictly · what a probe adds
-            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, pages, SARIF, ... · where chunks run
+            scenario/ · renderers/ · engines/           YAML read strictly · table, JSON, Markdown, SARIF, pages, ... · where chunks run
             logs/ · pricebooks/ · prober · recording    log formats · price sources · requests sent on time · the log of a probe
             doors                                       how a request reaches a target: by a wire, or by a policy over several
             wire                                        one request on a real connection, every phase stamped
@@ -34,6 +35,7 @@ A line of this map imports only lines below it; the core knows no file, network,
             what_if                                     numbers that may be moved, and what becomes of the answer
             price_report · profile_report · verdict_report · probe_report   what prices, profile, compare and check, probe say
             route_report                                what route says
+            ab_report · plan_report                     what ab and ab-plan say
             prospect_report · distributions             the tornado, the S-curve, what is worth knowing · latencies as figures
             evidence_report · since_report              the figures behind the questions · what changed, in words
             gateways                                    a policy as the configuration of a gateway
@@ -43,6 +45,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             gate                                        rules beside their limits, waivers
             verdict                                     the questions in their order, the evidence, the first that decides
             gain                                        where it comes from, and what speaks against it
+            sample_sizes                                how many requests and days an experiment takes
+            experiment                                  an experiment judged: guards, effects, decision
             attribution · remedies · symptoms           model or place · cheaper fixes · signs of trouble in a log
             guesses                                     what a log suggests and does not say
             regions                                     the users' regions one by one
@@ -66,6 +70,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             values/                                     what latency is worth
             felt                                        what a person notices
             policy                                      split, route, fallback, hedge, cascade as algebra on distributions
+            guards                                      whether arms were filled as meant, with like requests, at once
+            arms                                        an arm's requests or counts, and its sample of every number
             latency                                     distributions of ms and their algebra
             ledger                                      what requests cost day by day; what has no price is listed
             billing                                     an invoice's sum in many worlds at once
@@ -78,7 +84,9 @@ A line of this map imports only lines below it; the core knows no file, network,
             trust · pairs                               whether a run was sent on time · differences pair by pair
             cuts                                        requests told apart by what a rule asks
             request · exchange · schedule               columns of one call, line accounting · one measured request · intended times
+            effects                                     what one arm does against another: quantiles, shares, means
             histogram · geography                       latencies in buckets within 0.1 % · distances and the speed of light
+            anytime                                     intervals that hold at every look
             draws · investment · forecast               drivers drawn by name · return, payback · what a month will come to
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
@@ -101,7 +109,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgeroi.ab_report import Experiment
     from edgeroi.histogram import LatencyHistogram
+    from edgeroi.logs.reading import Reading
+    from edgeroi.plan_report import ExperimentPlan
     from edgeroi.prices import PriceBook
     from edgeroi.probe_run import ProbeRun
     from edgeroi.route_report import Routes
@@ -118,6 +129,8 @@ __all__ = [
     "Scenario",
     "Verdicts",
     "__version__",
+    "ab",
+    "ab_plan",
     "check",
     "compare",
     "load_prices",
@@ -335,6 +348,86 @@ def route(
     paths = [logs] if isinstance(logs, str | Path) else logs
     asked_for, file = wanted(sweep, goal, budget, quality_floor, seed), load_routes(policy, workload).only(only)
     return routes(paths, file, how, asked_for, workload=workload, today=today(), at=prices_as_of, jobs=jobs)
+
+
+def ab(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    arm: str = "variant",
+    unit: str | None = None,
+    control: str | None = None,
+    deadline_ms: float | None = None,
+    margin: float | None = None,
+    split: Mapping[str, float] | None = None,
+    sequential: bool = False,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    not_error: str | Sequence[str] = (),
+    require: str | Sequence[str] = (),
+    log_format: str | None = None,
+    jobs: int | None = None,
+) -> Experiment:
+    """An experiment in logs or a DataFrame, judged: ``.is_valid``, ``.trials`` with effects and decision, ``.document`` as JSON prints it.
+
+    ``arm``: the column that tells the arms apart; ``unit``: the one that tells what was drawn into them, such as ``user_id``.
+    ``margin``: what quality may lose at most. ``split``: the share of units each arm was to get, equal unless given, ``{}`` if nobody drew.
+    ``sequential``: intervals that hold at every look. Saved profiles, each an arm, are compared too; the first is the control.
+    Raises ``edgeroi.errors.EdgeroiError`` for what is no log or no experiment.
+    """
+    from edgeroi.effects import Doubt
+    from edgeroi.experiment import Design
+    from edgeroi.experimenting import experiment_in
+
+    how = _reading(map, const, mapping, not_error, require, log_format)
+    design = Design(arm, unit, control, deadline_ms, margin, split, Doubt(sequential=sequential))
+    return experiment_in([logs] if isinstance(logs, str | Path) else logs, how, design, jobs=jobs)[0]
+
+
+def ab_plan(
+    logs: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    effect: float = -0.10,
+    power: float = 0.80,
+    unit: str | None = None,
+    deadline_ms: float | None = None,
+    margin: float | None = None,
+    where: Mapping[str, str] | None = None,
+    map: Mapping[str, str] | None = None,
+    const: Mapping[str, str] | None = None,
+    mapping: str | Path | None = None,
+    not_error: str | Sequence[str] = (),
+    require: str | Sequence[str] = (),
+    log_format: str | None = None,
+    jobs: int | None = None,
+) -> ExperimentPlan:
+    """What it takes to find a change of today's numbers: ``.size("p50").requests`` of each arm, ``.sizes``, ``.document``.
+
+    ``effect`` is relative: -0.1 is a tenth less. ``where``: only the requests whose columns say so. Of a whole log, by workload.
+    """
+    from edgeroi.experimenting import plan_from
+    from edgeroi.sample_sizes import Wanted
+
+    how = _reading(map, const, mapping, not_error, require, log_format)
+    wanted = Wanted(effect, power, deadline_ms=deadline_ms, margin=margin)
+    return plan_from([logs] if isinstance(logs, str | Path) else logs, how, wanted, unit, where, jobs=jobs)[0]
+
+
+def _reading(
+    map: Mapping[str, str] | None,
+    const: Mapping[str, str] | None,
+    mapping: str | Path | None,
+    not_error: str | Sequence[str],
+    require: str | Sequence[str],
+    log_format: str | None,
+) -> Reading:
+    from edgeroi.logs.mapping import reading_of
+
+    given: dict[str, Any] = {
+        "map": tuple(f"{column}={path}" for column, path in (map or {}).items()),
+        "const": tuple(f"{column}={value}" for column, value in (const or {}).items()),
+    }
+    return reading_of(Path(mapping) if mapping else None, not_error=_names(not_error), require=_names(require), format=log_format, **given)
 
 
 def _judged(

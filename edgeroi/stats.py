@@ -144,6 +144,18 @@ def chi_square_tail(statistic: float, degrees: int) -> float:
     return min(1.0, total)
 
 
+# ---- many tests ----
+
+
+def benjamini_hochberg(p_values: Floats) -> Floats:
+    """The p-values (k,) as q-values: of those called true up to q, a share q at most is false (Benjamini, Hochberg, JRSS B 57, 1995)."""
+    order = np.argsort(p_values, kind="stable")[::-1]
+    scaled = p_values[order] * p_values.size / np.arange(p_values.size, 0, -1)
+    adjusted = np.empty(p_values.size)
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled), 1.0)
+    return adjusted
+
+
 # ---- samples in parts: cells, days, users ----
 
 
@@ -173,17 +185,34 @@ def n_effective(n: float, cluster_size: float, intraclass_correlation: float) ->
     return n / (1 + (cluster_size - 1) * intraclass_correlation)
 
 
-def n_effective_of_clusters(hits: Floats, sizes: Floats, level: float = 0.95) -> float:
+def ratio_of_clusters(sums: Floats, sizes: Floats) -> tuple[float, float]:
+    """``(ratio, variance)`` of the sum over the size of clusters (k,), k >= 2: k/(k - 1) sum((y - r x)^2) / sum(x)^2, the delta method."""
+    n, k = float(sizes.sum()), sizes.size
+    ratio = float(sums.sum()) / n
+    return ratio, k / (k - 1) * float(((sums - ratio * sizes) ** 2).sum()) / n**2
+
+
+def degrees_of_clusters(residuals: Floats) -> int:
+    """The degrees of freedom of a variance estimated from clusters' residuals (k,): 2k over their kurtosis less 1, at most k - 1.
+
+    A chi-square of d degrees varies by 2/d of its squared mean, the estimate by (kurtosis - 1)/k (Satterthwaite, Biometrics 2, 1946):
+    where few clusters hold all of the rare hits, many clusters tell no more than a few would.
+    """
+    k, squares = residuals.size, residuals**2
+    spread = float((squares**2).mean()) / float(squares.mean()) ** 2 - 1 if squares.any() else 0.0
+    return max(1, min(k - 1, int(2 * k / spread))) if spread > 0 else k - 1
+
+
+def n_effective_of_clusters(hits: Floats, sizes: Floats, level: float = 0.95, degrees: int | None = None) -> float:
     """How many independent requests clusters (k,) of ``sizes`` with ``hits`` are worth for the share of hits; at most their number.
 
     n / design effect, the design effect being the variance of the ratio between clusters over the binomial variance
     (Kish, 1965; Woodruff, JASA 47, 1952, reads quantile intervals from it), less what few clusters leave uncertain:
-    (z / t with k - 1 degrees)^2. Needs k >= 2.
+    (z / t with k - 1 ``degrees`` unless given)^2. Needs k >= 2.
     """
     n, k = float(sizes.sum()), sizes.size
-    share = float(hits.sum()) / n
-    between = k / (k - 1) * float(((hits - share * sizes) ** 2).sum()) / n**2
+    share, between = ratio_of_clusters(hits, sizes)
     binomial = share * (1 - share) / n
     design = max(1.0, between / binomial) if binomial else 1.0
-    fewness = (normal_quantile((1 + level) / 2) / student_quantile((1 + level) / 2, k - 1)) ** 2
+    fewness = (normal_quantile((1 + level) / 2) / student_quantile((1 + level) / 2, degrees or k - 1)) ** 2
     return n / design * (fewness if design > 1 else 1.0)

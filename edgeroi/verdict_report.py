@@ -154,16 +154,27 @@ def verdict_report(verdicts: Verdicts, *, drawn: Drawn | None = None) -> Report:
         sections += [_gate_line(verdicts)] if verdicts.gate else []
         sections += [section for scenario in verdicts.scenarios for section in _answers(scenario, verdicts.prices_as_of)]
         sections += [section for scenario in verdicts.scenarios for section in _at_length(scenario, drawn)]
-        sections += _beside(verdicts)
+        sections += _besides(verdicts)
         return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
     for scenario in verdicts.scenarios:
         sections += _answers(scenario, verdicts.prices_as_of)
         sections += explained_sections(scenario, verdicts.explain)
         sections += _findings(scenario)
-    sections += _beside(verdicts)
+    sections += _besides(verdicts)
     if verdicts.gate:
         sections.append(_gate_line(verdicts))
     return Report(verdicts.command, Deferred(lambda: verdict_document(verdicts)), tuple(sections), _notes(verdicts))
+
+
+def explained_sections(scenario: JudgedScenario, names: Sequence[str]) -> tuple[Section, ...]:
+    """What ``--explain`` adds about the workloads of these names: the path, what net hangs on, every cost line, a policy's best setting."""
+    explained = [d for d in scenario.decisions if d.case.workload in names]
+    return (
+        *(_explanation(d) for d in explained),
+        *(table for d in explained if _known(d) for table in _uncertainty(d) if table),
+        *(table(d) for d in explained for table in (cost_table, unit_cost_table)),
+        *(table for d in explained for table in _settings(d)),
+    )
 
 
 def _answers(scenario: JudgedScenario, prices_as_of: date | None) -> Iterator[Section]:
@@ -184,23 +195,12 @@ def _findings(scenario: JudgedScenario) -> tuple[Table, ...]:
     return (findings_table(scenario.findings, f"{scenario.name}: rules"),) if scenario.findings else ()
 
 
-def _beside(verdicts: Verdicts) -> Iterator[Section]:
-    """What concerns no scenario: rules of the project, and what changed."""
+def _besides(verdicts: Verdicts) -> Iterator[Section]:
+    """What is about no scenario, and what changed since a former check."""
     if verdicts.findings:
         yield findings_table(verdicts.findings, "beside the scenarios")
     if verdicts.since:
         yield Text(since_lines(verdicts.since), title="against the base")
-
-
-def explained_sections(scenario: JudgedScenario, names: Sequence[str]) -> tuple[Section, ...]:
-    """What ``--explain`` adds about the workloads of these names: the path, what net hangs on, every cost line, a policy's best setting."""
-    explained = [d for d in scenario.decisions if d.case.workload in names]
-    return (
-        *(_explanation(d) for d in explained),
-        *(table for d in explained if _known(d) for table in _uncertainty(d) if table),
-        *(table(d) for d in explained for table in (cost_table, unit_cost_table)),
-        *(table for d in explained for table in _settings(d)),
-    )
 
 
 def _settings(decision: Decision) -> tuple[Table, ...]:

@@ -300,6 +300,24 @@ def voice_log(rng: Random) -> Iterator[bytes]:
         )
 
 
+def experiment_log(rng: Random) -> Iterator[bytes]:
+    """160 people over six days, each sent to the edge or to the cloud for good; who asks much is slow throughout.
+
+    Searches are a fifth quicker at the edge, chat is as it was; the edge costs half as much again.
+    """
+    people = [(f"u{place:03d}", rng.choice(("cloud", "edge")), lognormal(rng, 1.0, 1.5)) for place in range(160)]
+    spent = {"search": (90, 210, 40, 120), "chat": (300, 900, 400, 1500)}
+    for at in starts(rng, 1200, 6, datetime(2026, 11, 9, tzinfo=UTC)):
+        person, arm, slow = people[int(160 * rng.random() ** 1.3)]
+        workload = rng.choice(("search", "chat"))
+        p50, p99, tokens, most = spent[workload]
+        took = slow * lognormal(rng, p50, p99) * (0.8 if (arm, workload) == ("edge", "search") else 1.0)
+        cost = round(lognormal(rng, 2e-5, 4e-5) * (1.5 if arm == "edge" else 1.0), 8)
+        row = {"timestamp": iso(at), "workload": workload, "placement": arm, "user_id": person, "status": 200}
+        row |= {"latency_ms": round(took, 1), "input_tokens": count(rng, tokens, most), "cost_usd": cost}
+        yield line(row if rng.random() > 0.004 else row | {"status": 503, "latency_ms": 30000.0})
+
+
 def rag_log(rng: Random) -> Iterator[bytes]:
     """Answers over retrieved passages, from the client: a long input, a first token after a second, the store in the region."""
     for at in starts(rng, 500, 14, datetime(2026, 11, 7, tzinfo=UTC)):
@@ -395,6 +413,7 @@ def sample_logs() -> dict[str, bytes]:
             "dirty.jsonl": b"".join(dirty_log(Random(SEED + 8))),
             "spend.jsonl.gz": month_and_a_half(Random(SEED + 9)),
             "routed.jsonl.gz": packed(line(row) for row in routed_rows(Random(SEED + 9), routed_log)),
+            "experiment.jsonl.gz": packed(experiment_log(Random(SEED + 9))),
         }
     )
 

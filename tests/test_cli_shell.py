@@ -230,7 +230,7 @@ def test_every_command_listed_exists_and_every_one_that_exists_is_listed() -> No
     shell = {"__init__", "main", "options", "output", "exits", "reading"}
     modules = {path.stem for path in (ROOT / "edgeroi" / "cli").glob("*.py")} - shell
     held = {name for name in modules if name in top_level_names(name)}
-    assert {command.name for command in COMMANDS} == held
+    assert {command.name.replace("-", "_") for command in COMMANDS} == held
 
 
 def top_level_names(module: str) -> set[str]:
@@ -241,7 +241,7 @@ def top_level_names(module: str) -> set[str]:
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
 def test_every_command_has_a_help_and_loads_nothing_heavy_for_it(command: str) -> None:
-    assert f"edgeroi.cli.{command}" in loaded_by(command, "--help")
+    assert f"edgeroi.cli.{command.replace('-', '_')}" in loaded_by(command, "--help")
     assert not loaded_by(command, "--help") & HEAVY
 
 

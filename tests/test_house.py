@@ -166,7 +166,9 @@ def test_help_loads_nothing_heavy(command: str) -> None:
     assert loaded_by_command(command) == set()
 
 
-@pytest.mark.parametrize("command", ["profile", "compare", "check", "spend", "init", "prices", "lint", "formats", "schema"])
+@pytest.mark.parametrize(
+    "command", ["profile", "compare", "check", "spend", "ab", "ab-plan", "init", "prices", "lint", "formats", "schema"]
+)
 def test_a_commands_help_loads_nothing_heavy_of_ours(command: str) -> None:
     """Typer itself takes pydantic to read a command's parameters."""
     assert loaded_by_command(f"{command} --help") <= {"pydantic"}

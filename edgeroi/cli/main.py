@@ -29,7 +29,7 @@ from edgeroi.errors import EdgeroiError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command as ``--help`` lists it; ``cli/NAME.py`` holds a function or a Typer app of the same name."""
+    """One command as ``--help`` lists it; ``cli/NAME.py`` holds a function or a Typer app of the same name, a dash being ``_``."""
 
     name: str
     panel: str
@@ -41,6 +41,8 @@ COMMANDS = (
     Command("compare", "Decide", "Cost, latency and value of every option -> the verdict table."),
     Command("check", "Decide", "The same as a gate: exit 1 when edge spend is unjustified."),
     Command("probe", "Measure", "Measure live endpoints open-loop, edge and cloud interleaved."),
+    Command("ab", "Measure", "Edge against cloud as an experiment: effects on latency, quality and cost."),
+    Command("ab-plan", "Measure", "How many requests and days an experiment takes."),
     Command("selftest", "Measure", "What the probe itself adds on this machine."),
     Command("route", "Operate", "What a routing or fallback policy would cost and gain; its threshold; its export."),
     Command("spend", "Operate", "Where inference ran and what it cost: edge share, budgets, projection, the bill."),
@@ -56,8 +58,9 @@ _BY_NAME = {command.name: command for command in COMMANDS}
 
 
 def registered(name: str) -> Any:
-    """The function, or the Typer app, of ``cli/NAME.py``."""
-    return getattr(import_module(f"edgeroi.cli.{name}"), name)
+    """The function, or the Typer app, of ``cli/NAME.py``, a hyphen an underscore."""
+    module = name.replace("-", "_")
+    return getattr(import_module(f"edgeroi.cli.{module}"), module)
 
 
 def loaded(name: str) -> Any:

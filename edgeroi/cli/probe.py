@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from edgeroi.cli import options
+from edgeroi.cli.reading import milliseconds_of
 
 
 class ConnectionsKind(StrEnum):
@@ -61,7 +62,7 @@ def probe(
     if connections is not None:
         plan = replace(plan, connections=connections.value)
     if cold is not None:
-        plan = replace(plan, cold_gap_ms=_gap_ms(cold))
+        plan = replace(plan, cold_gap_ms=milliseconds_of(cold, "--cold"))
     limits = Limits(max_requests, None if max_spend is None else _dollars(max_spend))
     run = run_probe(plan, log, append=append, limits=limits, seed=seed, say=say, watching=live_view)
     write_report(probe_report(run, profiled(log), __version__), form.value, output)
@@ -69,16 +70,6 @@ def probe(
         raise KeyboardInterrupt
     if not run.trusted:
         raise typer.Exit(Exit.NO_ANSWER)
-
-
-def _gap_ms(said: str) -> float:
-    from edgeroi.errors import EdgeroiError
-    from edgeroi.units import LATENCY, read_amount
-
-    try:
-        return float(LATENCY.amount(*read_amount(said, LATENCY)))
-    except EdgeroiError as error:
-        raise EdgeroiError(error.message, key="--cold", fix=error.fix) from None
 
 
 def _dollars(said: str) -> Decimal:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeroi.cli import options
-from edgeroi.cli.reading import LogOptions, tolerated
+from edgeroi.cli.reading import LogOptions, milliseconds_of, refuse_unfit, tolerated
 
 if TYPE_CHECKING:
     from edgeroi.workload import Profile
@@ -74,7 +74,7 @@ def profile(
     from edgeroi.request import LineCount
 
     seek_cycles_rarely()
-    saving_ms = _milliseconds(saving)
+    saving_ms = milliseconds_of(saving, "--saving")
     target = _saved_to(save, update, dedupe=dedupe)
     tolerated(max_rejected, LineCount())  # a slip in it is told before the logs are read
     said = LogOptions(
@@ -103,17 +103,7 @@ def profile(
         write_plot([figure for figure in report.figures if figure.name == "cdf"][:1], plot)
     if unsaved is not None:
         raise unsaved
-    _refuse_unfit(found, max_rejected)
-
-
-def _milliseconds(said: str) -> float:
-    from edgeroi.errors import EdgeroiError
-    from edgeroi.units import LATENCY, read_amount
-
-    try:
-        return LATENCY.amount(*read_amount(said, LATENCY))
-    except EdgeroiError as error:
-        raise EdgeroiError(error.message, key="--saving", fix=error.fix) from None
+    refuse_unfit(found, max_rejected)
 
 
 def _saved_to(save: Path | None, update: Path | None, *, dedupe: bool) -> Path | None:
@@ -143,12 +133,3 @@ def _unsaved(found: Profile, path: Path | None, interruption: BaseException | No
     except OutputFailed as failure:
         return failure
     return None
-
-
-def _refuse_unfit(found: Profile, max_rejected: str | None) -> None:
-    from edgeroi.errors import EdgeroiError
-    from edgeroi.profile_report import unfit
-
-    why = unfit(found, tolerated(max_rejected, found.lines))
-    if why:
-        raise EdgeroiError(why)

@@ -55,12 +55,12 @@ def outputs_of(also: Sequence[str] | None) -> tuple[tuple[CheckFormat, Path], ..
 
 def report_for(verdicts: Verdicts, form: CheckFormat) -> Report:
     """What is said in a format: a comment in Markdown, the whole report elsewhere; with paths from the root of the repository."""
-    from edgeroi.cli import compare
+    from edgeroi.cli.compare import report_for as plain_report_for
     from edgeroi.comment_report import comment_report
     from edgeroi.verdict_report import verdict_report
 
     if form not in _OF_A_HOST:
-        return compare.report_for(verdicts, form)
+        return plain_report_for(verdicts, form)
     told = in_repository(verdicts, Path.cwd())
     return comment_report(told) if form is CheckFormat.markdown else verdict_report(told)
 

@@ -201,3 +201,24 @@ def tolerated(said: str | None, lines: LineCount) -> int | None:
     if found is True:
         return None
     return int(found[1]) if found[1] else int(float(found[2]) / 100 * lines.read)
+
+
+def milliseconds_of(said: str, option: str) -> float:
+    """A duration of the command line in ms; raises ``EdgeroiError`` that names the option."""
+    from edgeroi.errors import EdgeroiError
+    from edgeroi.units import LATENCY, read_amount
+
+    try:
+        return float(LATENCY.amount(*read_amount(said, LATENCY)))
+    except EdgeroiError as error:
+        raise EdgeroiError(error.message, key=option, fix=error.fix) from None
+
+
+def refuse_unfit(profile: Profile, max_rejected: str | None) -> None:
+    """Raise ``EdgeroiError`` where logs were damaged, or more lines rejected than may be."""
+    from edgeroi.errors import EdgeroiError
+    from edgeroi.profile_report import unfit
+
+    why = unfit(profile, tolerated(max_rejected, profile.lines))
+    if why:
+        raise EdgeroiError(why)

@@ -14,7 +14,9 @@ from edgeroi.cli.options import OutputOption
 def schema(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="profile, compare, check, probe, route, selftest, spend or scenario; the list without it."),
+        typer.Argument(
+            metavar="NAME", help="ab, ab-plan, profile, compare, check, probe, route, selftest, spend or scenario; the list without it."
+        ),
     ] = None,
     output: OutputOption = None,
 ) -> None:

@@ -187,6 +187,15 @@ class SavedProfile:
         return sum_of(self.by, (self.rest, *(log.growth.total for log in self.logs if log.growth)))
 
 
+def is_saved(path: Path) -> bool:
+    """Whether the file begins as a saved profile does."""
+    try:
+        with gzip.open(path) as stream:
+            return stream.read(len(_MAGIC)) == _MAGIC
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 def read_saved(path: Path) -> SavedProfile:
     """The profile saved at ``path``; raises ``EdgeroiError`` for what is none, was changed, or is of another version."""
     try:
