@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from edgeroi.renderers._plain import safe_text, said, said_interval
-from edgeroi.report import Cell, Column, Node, Report, Section, Table, Text, Tree
+from edgeroi.report import Cell, Column, Node, Report, Table, Text, Tree
 
 _COLOURS = {"good": "#1a7f37", "bad": "#cf222e", "doubt": "#9a6700", "quiet": "#6e7781"}
 _LEFT = ("text", "mark", "distribution", "span")
@@ -15,14 +15,14 @@ _LEFT = ("text", "mark", "distribution", "span")
 def fragment(report: Report) -> str:
     """The sections in reading order, and below them the notes."""
     notes = "".join(f"<div><small>note: {_words(note)}</small></div>" for note in report.notes)
-    return f'<div class="edgeroi">{"".join(line for section in report.sections for line in _lines(section))}{notes}</div>'
+    return f'<div class="edgeroi">{"".join(line for section in report.in_words for line in _lines(section))}{notes}</div>'
 
 
 def _words(raw: str) -> str:
     return escape(safe_text(raw), quote=True)
 
 
-def _lines(section: Section) -> Iterator[str]:
+def _lines(section: Table | Text | Tree) -> Iterator[str]:
     if section.title:
         yield f"<div><b>{_words(section.title)}</b></div>"
     match section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import cast
 
@@ -24,6 +25,9 @@ def escaped(raw: str) -> str:
 
 def section_markup(section: Section, drawn_before: int, moved_before: int, *, lead: bool = False) -> str:
     """One section; figures and what-ifs carry their place among their kind, by which the script finds their values."""
+    if isinstance(section, Table | Text) and section.folded:
+        inner = section_markup(replace(section, folded=False), drawn_before, moved_before)
+        return f"<details><summary>{escaped(section.title)}</summary>{inner}</details>"
     match section:
         case Table():
             return _cards(section) if section.name == ANSWERS else f'<section class="panel">{table_markup(section)}</section>'

@@ -100,10 +100,10 @@ def _heading(report: Report) -> str:
 
 
 def _about(report: Report) -> str:
-    """What the answers are about, else the first thing with a title, else the logs it was made from."""
-    titled = [section.title.split(" · ")[0] for section in report.sections if section.title and not isinstance(section, Figure)]
+    """What the answers are about, else the title the report begins with, else the logs it was made from."""
+    titled = report.sections[0].title.split(" · ")[0] if report.sections else ""
     named = [str(file["path"]) for file in _files(report.document)]
-    return _few(_answers(report)) or next(iter(titled), "") or _few(named) or report.command
+    return _few(_answers(report)) or titled or _few(named) or report.command
 
 
 def _answers(report: Report) -> list[str]:
