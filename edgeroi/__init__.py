@@ -127,6 +127,7 @@ __all__ = [
     "ProbeRun",
     "Profile",
     "Scenario",
+    "Spending",
     "Verdicts",
     "__version__",
     "ab",
@@ -149,6 +150,7 @@ _HOMES = {
     "ProbeRun": "probe_run",
     "Profile": "workload",
     "Scenario": "spec",
+    "Spending": "spend_report",
     "Verdicts": "verdict_report",
 }
 

@@ -13,6 +13,7 @@ from edgeroi.errors import EdgeroiError
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.probe_run import ProbeRun
 from edgeroi.renderers._fragment import fragment
+from edgeroi.spend_report import Spending
 from edgeroi.verdict_report import Verdicts
 from edgeroi.workload import Profile
 
@@ -32,6 +33,8 @@ def picture(result: object) -> Any:
             _distributions(axes, [("all", result)])
         case Verdicts():
             _nets(axes, result)
+        case Spending():
+            _daily(axes, result)
         case _:
             raise TypeError(f"a {type(result).__name__} has no picture")
     return figure
@@ -104,3 +107,21 @@ def _nets(axes: Any, verdicts: Verdicts) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set(xlabel="net, USD a month, 90 % interval")
     axes.grid(alpha=0.3, axis="x")
+
+
+def _daily(axes: Any, spending: Spending) -> None:
+    """USD of every day by placement, one upon the other; a day without a price is left out, and requests without a time have no day."""
+    frame = spending.to_frame()
+    frame = frame[frame["day"].notna() & frame["cost_usd"].notna()]
+    frame = frame.assign(placement=frame["placement"].fillna("-"))
+    days = sorted(set(frame["day"]))
+    below = np.zeros(len(days))
+    for placement, rows in frame.groupby("placement", sort=True):
+        by_day = rows.groupby("day")["cost_usd"].sum()
+        usd = np.array([float(by_day.get(day, 0.0)) for day in days])
+        axes.bar(np.arange(len(days)), usd, bottom=below, label=_label(str(placement)))
+        below += usd
+    axes.set_xticks(np.arange(len(days))[:: max(1, len(days) // 8)], days[:: max(1, len(days) // 8)])
+    axes.set(ylabel="USD a day")
+    axes.grid(alpha=0.3, axis="y")
+    axes.legend()

@@ -36,6 +36,7 @@ from edgeroi.report import (
     usd,
     usd_signed,
 )
+from edgeroi.shown import Shown
 from edgeroi.verdict_report import finding_document
 from edgeroi.words import dollars, share, signed
 
@@ -56,7 +57,7 @@ _SHOWN_DAYS = 10
 
 
 @dataclass(frozen=True)
-class Spending:
+class Spending(Shown):
     """What one call of spend found; immutable.
 
     ``profile``: the account of the lines, and of the requests without their cost. ``days``: USD a day, ``None`` where no request has a
@@ -84,6 +85,16 @@ class Spending:
     def usd(self) -> Decimal | None:
         """What everything with a price cost; ``None`` where nothing has one."""
         return self.ledger.total.usd
+
+    def __repr__(self) -> str:
+        """How much, and the gate."""
+        known = "nothing has a price" if self.usd is None else f"{float(self.usd):,.4g} USD"
+        return f"<Spending: {known}, {self.profile.total.requests:,} requests{f'; gate {self.gate}' if self.gate else ''}>"
+
+    @property
+    def report(self) -> Report:
+        """What ``edgeroi spend`` says."""
+        return spend_report(self)
 
     @property
     def document(self) -> Mapping[str, Json]:

@@ -175,6 +175,15 @@ def test_a_net_is_drawn_with_its_interval(verdicts: edgeroi.Verdicts) -> None:
     ]
 
 
+def test_what_was_spent_is_drawn_day_by_day() -> None:
+    spending = edgeroi.spend(ROOT / "sample_logs" / "gateway.litellm.jsonl")
+    assert repr(spending).startswith("<Spending: 0.1413 USD, 1,500 requests")
+    assert "0.141" in "".join(read(spending._repr_html_()).words)
+    bars = spending.plot().axes[0].patches
+    assert sum(bar.get_height() for bar in bars) == pytest.approx(float(spending.usd or 0))
+    assert len(bars) == 28  # 24 October to 20 November, one placement
+
+
 def test_a_picture_is_the_same_bytes_each_time_and_keeps_names_as_words(run: edgeroi.ProbeRun) -> None:
     one, two = run.plot()._repr_svg_(), run.plot()._repr_svg_()
     assert one == two
