@@ -130,12 +130,13 @@ class Clusters:
 
         ``rare``: reckon with few clusters that hold most of it; ranks of order statistics are rounded outward and need not.
 
-        Where none or all of the requests count nothing tells how clusters differ: each is then worth one request.
+        Where none or all of the requests count nothing tells how clusters differ: each is then worth one request, and unequal ones as
+        many as Kish has it, (sum of sizes)^2 / sum of their squares.
         """
         sums, sizes = self.sums[self.there], self.sizes[self.there]
         share = sums.sum() / sizes.sum()
         if sizes.size < 2 or not 0 < share < 1:
-            return float(sizes.size)
+            return float(sizes.sum()) ** 2 / float(sizes @ sizes)
         return n_effective_of_clusters(sums, sizes, level, degrees_of_clusters(sums - share * sizes) if rare else None)
 
 
@@ -355,14 +356,9 @@ class Mean:
     has_exact_sequence: bool = False
 
     @classmethod
-    def of(cls, amounts: Floats, weights: Floats | None = None) -> Mean:
+    def of(cls, amounts: Floats) -> Mean:
         """Of independent requests (n,)."""
         n = amounts.size
-        if weights is not None:
-            held = weights / weights.sum()
-            mean = float(held @ amounts)
-            error = math.sqrt(float((held**2) @ (amounts - mean) ** 2) * n / (n - 1)) if n > 1 else math.nan
-            return cls(mean, error, n, n)
         variance = float(amounts.var(ddof=1)) if n > 1 else math.nan
         return cls(float(amounts.mean()), math.sqrt(variance / n), n, n, None, variance)
 
