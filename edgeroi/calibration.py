@@ -157,7 +157,7 @@ def _composition(sweep: Sweep, cells: Sequence[Places], sums: Sequence[Floats], 
     held = [_totals(cell, side.weight, k) for cell, side in zip(cells, (sweep.weak, sweep.strong), strict=True)]
     squares = [np.divide(total**2, share, out=np.zeros(k), where=share > 0) for total, share in zip(sums, held, strict=True)]
     turned, kept = (np.concatenate(([0.0], np.cumsum(each))) for each in squares)
-    return np.maximum(kept + turned[-1] - turned - mean**2, 0.0) / sweep.n
+    return np.asarray(np.maximum(kept + turned[-1] - turned - mean**2, 0.0) / sweep.n, np.float64)
 
 
 def _totals(cell: Places, values: Floats, k: int) -> Floats:
