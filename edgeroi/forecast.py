@@ -5,20 +5,21 @@ The method, which a test holds to its coverage on simulated months. A day's amou
     amount = weekday factor x (level + slope x day + a step at each jump) x (1 + noise)
 
 The weekday factors are mean ratios of each day to the seven days around it, scaled to a mean of 1. Amounts over their factor are
-regressed on the day and the steps (least squares); what is left over, its lag-1 correlation r taken as an AR(1), is the noise.
-A sum of future days w then has the variance of the fitted line at these days, of the noise (times (1 + r)/(1 - r)), and of the
-factors themselves; its interval is Student's, with n - parameters degrees of freedom. The unseen part of a day that is under way
-is the share of requests that earlier days had still to come at that hour.
+regressed on the day and the steps (least squares, each day weighed by its level); what is left over, as a share of the level and its
+lag-1 correlation r taken as an AR(1), is the noise. A sum of future days then has the variance of the fitted line at these days, of
+the noise (times (1 + r)/(1 - r)), and of the factors themselves; its interval is Student's, with n - parameters degrees of freedom.
+The unseen part of a day that is under way is the share of requests that earlier days had still to come at that hour.
 
 A jump is the split with the largest rank CUSUM (Pettitt, Applied Statistics 28, 1979, standardised by its size), tested by
-permutation at a false-alarm rate of 1 % and, once found, looked for again on both sides. One that a steady trend explains is none.
+permutation at a false-alarm rate of 1 % and, once found, looked for again on both sides; its day is the one around that leaves the
+least squares over. One that a steady trend explains is none. One of the last five whole days is too young to be told.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -39,6 +40,8 @@ _LEAST_SIDE = 5
 _PERMUTATIONS = 1999
 #: A weekday that costs less than this share of the mean is no witness of the level.
 _NEGLIGIBLE = 0.02
+#: A day's noise is a share of its level, and that at least this share of the mean one.
+_LEAST_LEVEL = 0.1
 #: Residual correlation beyond this is a trend that bends, which no interval of this kind covers.
 _MOST_CORRELATION = 0.8
 LEVEL = 0.95
@@ -217,7 +220,18 @@ def split(levels: Floats, nulls: Nulls) -> tuple[int | None, float]:
     at = int(_sides(n)[int(statistic.argmax())])
     inflated = float(statistic.max()) / math.sqrt(_inflation(_within(ranks, at), 2))
     null = nulls.of(n)
-    return at, (1 + len(null) - int(np.searchsorted(null, inflated))) / (1 + len(null))
+    return _nearest_split(levels, at), (1 + len(null) - int(np.searchsorted(null, inflated))) / (1 + len(null))
+
+
+def _nearest_split(levels: Floats, at: int) -> int:
+    """The split around one that ranks chose which leaves the least squares over.
+
+    Ranks tell whether there is a change, and miss its day: a dear day before a late change has a high rank, however far below it is.
+    """
+    sides = _sides(len(levels))
+    sides = sides[np.abs(sides - at) <= _LEAST_SIDE]
+    apart = np.cumsum(levels - levels.mean())[sides - 1] ** 2 / (sides * (len(levels) - sides))
+    return int(sides[int(apart.argmax())])
 
 
 def _centred_ranks(values: Floats) -> Floats:
@@ -269,7 +283,10 @@ def _inflation(residuals: Floats, parameters: int) -> float:
 
 @dataclass(frozen=True)
 class _Fit:
-    """The regression: coefficients, their covariance over the noise's variance, that variance, and the noise's inflation."""
+    """The regression: coefficients, their covariance over the noise's variance, that variance, and the noise's inflation.
+
+    Noise is a share of the level, so each day weighs by its level: after a jump to twice as much, days vary by twice as much.
+    """
 
     coefficients: Floats
     spread: Floats
@@ -277,6 +294,11 @@ class _Fit:
     inflation: float
     degrees: int
     steps: tuple[int, ...]
+    least: float = 0.0
+
+    def levels(self, rows: Floats) -> Floats:
+        """What the line is there, and no less than what noise may be a share of."""
+        return np.asarray(np.maximum(rows @ self.coefficients, self.least), np.float64)
 
     def rows(self, places: Floats) -> Floats:
         """The regressors at places in the series."""
@@ -285,14 +307,17 @@ class _Fit:
 
 
 def _fitted(levels: Floats, places: NDArray[np.int64], steps: tuple[int, ...], with_factors: bool) -> _Fit:
-    fit = _Fit(np.zeros(0), np.zeros((0, 0)), 0.0, 1.0, 1, steps)
-    rows = fit.rows(places.astype(np.float64))
-    spread = np.asarray(np.linalg.pinv(rows.T @ rows), np.float64)
-    coefficients = spread @ rows.T @ levels
-    residuals = levels - rows @ coefficients
+    least = _LEAST_LEVEL * float(levels.mean()) or 1.0
+    plain = _Fit(np.zeros(0), np.zeros((0, 0)), 0.0, 1.0, 1, steps, least)
+    rows = plain.rows(places.astype(np.float64))
+    about = replace(plain, coefficients=np.linalg.pinv(rows.T @ rows) @ rows.T @ levels).levels(rows)
+    scaled = rows / about[:, None]
+    spread = np.asarray(np.linalg.pinv(scaled.T @ scaled), np.float64)
+    coefficients = spread @ scaled.T @ (levels / about)
+    residuals = (levels - rows @ coefficients) / about
     degrees = max(1, len(levels) - rows.shape[1] - (6 if with_factors else 0))
     variance = float(residuals @ residuals) / degrees
-    return _Fit(coefficients, spread, variance, _inflation(residuals, rows.shape[1]), degrees, steps)
+    return _Fit(coefficients, spread, variance, _inflation(residuals, rows.shape[1]), degrees, steps, least)
 
 
 def project(days: Days, changes: Sequence[Jump] = ()) -> Projection | None:
@@ -335,14 +360,14 @@ def _sum_of(
     at = weights @ rows
     likely = float(at @ fit.coefficients)
     line = fit.inflation * float(at @ fit.spread @ at)
-    noise = fit.inflation * float(weights @ weights)
+    of_level = weights * fit.levels(rows)
+    noise = fit.inflation * float(of_level @ of_level)
     variance = fit.variance * (line + noise)
     if factors is not None:
         seen = np.bincount(days.weekdays[days.whole], minlength=7)
         level = np.array([float((weights * (weekdays == weekday)) @ rows @ fit.coefficients) for weekday in range(7)])
-        mean = float(np.mean(fit.rows(np.arange(days.n, dtype=np.float64)) @ fit.coefficients)) or 1.0
         # A factor is the mean of as many ratios as there were such weekdays, each as noisy as a day is; the seven add up to 7.
-        relative = fit.variance / mean**2 / np.maximum(seen, 1)
+        relative = fit.variance / np.maximum(seen, 1)
         share = level - float(level.sum()) * factors / 7
         variance += float(relative @ (share**2))
     return likely, math.sqrt(variance)

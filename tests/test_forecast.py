@@ -51,6 +51,7 @@ SERIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "quiet weekends": lambda rng: LEVELS * weekly() * gaussian(rng),
     "growing by a fifth a month": lambda rng: LEVELS * (1 + 0.2 * np.arange(MONTHS) / 30) * weekly() * gaussian(rng),
     "60 % more from 21 October": lambda rng: np.where(np.arange(MONTHS) >= 50, 160.0, 100.0) * weekly() * gaussian(rng),
+    "80 % more from 26 October": lambda rng: np.where(np.arange(MONTHS) >= 55, 180.0, 100.0) * weekly() * gaussian(rng),
     "correlated days": lambda rng: LEVELS * weekly() * correlated(rng),
     "heavy tails": lambda rng: LEVELS * weekly() * heavy(rng),
 }
