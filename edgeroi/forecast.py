@@ -12,7 +12,8 @@ The unseen part of a day that is under way is the share of requests that earlier
 
 A jump is the split with the largest rank CUSUM (Pettitt, Applied Statistics 28, 1979, standardised by its size), tested by
 permutation at a false-alarm rate of 1 % and, once found, looked for again on both sides; its day is the one around that leaves the
-least squares over. One that a steady trend explains is none. One of the last five whole days is too young to be told.
+least squares over. One that a steady trend explains is none. Of the last two to five whole days it is told by whether they are what
+the days before foretell; of the last one nothing is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroi.stats import student_quantile
+from edgeroi.stats import beta_cdf, student_quantile
 
 Floats = NDArray[np.float64]
 
@@ -186,6 +187,7 @@ def jumps(days: Days, nulls: Nulls, false_alarms: float = FALSE_ALARMS) -> tuple
     factors = weekday_factors(days)
     levels, places = _levels(days, factors)
     found = _not_trend(levels, places, sorted(_splits(levels, 0, nulls, false_alarms)), factors is not None, false_alarms)
+    found += _young(levels, places, found, factors is not None, false_alarms)
     ends = [0, *(at for at, _ in found), len(levels)]
     means = [float(levels[start:end].mean()) for start, end in pairwise(ends)] if len(levels) else []
     return tuple(Jump(days.day(int(places[at])), means[k], means[k + 1], p) for k, (at, p) in enumerate(found))
@@ -255,6 +257,33 @@ def _not_trend(
             break
         found = found[:weakest] + found[weakest + 1 :]
     return found
+
+
+def _young(
+    levels: Floats, places: NDArray[np.int64], found: list[tuple[int, float]], with_factors: bool, false_alarms: float
+) -> list[tuple[int, float]]:
+    """A change in the last days, of which too few lie behind it for ranks: they are not what the days before foretell, by Student's test.
+
+    One of several splits is the best by chance, and tails are heavier than Student's: it has to be ten times as sure as the others.
+    """
+    start, told = found[-1][0] if found else 0, list[tuple[float, int]]()
+    for after in range(2, _LEAST_SIDE + 1):
+        at = len(levels) - after
+        if at - start < 2 * _LEAST_SIDE:
+            continue
+        fit = _fitted(levels[:at], places[:at], tuple(int(places[place]) for place, _ in found), with_factors)
+        rows = fit.rows(places[at:].astype(np.float64))
+        foretold, middle = fit.levels(rows), rows.mean(axis=0)
+        error = fit.variance * fit.inflation * (float(foretold @ foretold) / after**2 + float(middle @ fit.spread @ middle))
+        square = float(levels[at:].mean() - foretold.mean()) ** 2
+        told.append((beta_cdf(fit.degrees * error / (fit.degrees * error + square), fit.degrees / 2, 0.5) if square else 1.0, at))
+    if not told:
+        return []
+    p = len(told) * min(told)[0]
+    if 10 * p > false_alarms:
+        return []
+    steps = tuple(int(places[place]) for place, _ in found)
+    return [(min((at for _, at in told), key=lambda at: _fitted(levels, places, (*steps, int(places[at])), with_factors).variance), p)]
 
 
 def _within(values: Floats, at: int) -> Floats:

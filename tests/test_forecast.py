@@ -99,6 +99,22 @@ def test_a_jump_is_found_on_its_day() -> None:
     assert found >= 0.85 * runs
 
 
+def test_a_jump_of_four_days_ago_is_told_before_the_month_is_foretold_without_it() -> None:
+    """80 % more from 3 November, seen to the 6th: without it every such month is foretold too low, and its interval misses it."""
+    rng, runs, found, covered = np.random.default_rng(9), 200, 0, 0
+    for _ in range(runs):
+        amounts = np.where(np.arange(MONTHS) >= 63, 180.0, 100.0) * weekly() * gaussian(rng)
+        seen = days(amounts[:67])
+        told = jumps(seen, NULLS)
+        is_told = bool(told) and abs(told[-1].day - date(2026, 11, 3)) <= timedelta(days=1)
+        ends = project(seen, told)
+        assert ends is not None
+        found += is_told
+        covered += is_told and ends.low_usd <= amounts[NOVEMBER].sum() <= ends.high_usd
+    assert found / runs > 0.85
+    assert covered / found >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / found)
+
+
 def test_without_noise_a_jump_is_exact() -> None:
     # Twelve days are too few for a weekday pattern. Of the 924 ways to lay out two halves, two are as extreme: p is about 2/924.
     (jump,) = jumps(days(np.repeat([100.0, 250.0], 6)), NULLS)
