@@ -311,7 +311,7 @@ def test_an_option_without_rows_is_unknown_unless_it_is_stated() -> None:
     assert stated.sources == {"stated": 50}
     assert stated.latency().quantile(0.5) == 80  # type: ignore[union-attr]
     assert stated.quality is not None
-    assert stated.quality.value == 0.7
+    assert (stated.quality.value, stated.quality.basis) == (0.7, "assumed")
     assert stated.usd is None
 
 
