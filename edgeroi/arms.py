@@ -63,7 +63,7 @@ class Requests:
     """``n`` requests of an experiment. ``unit[i]`` is a place in 0..k-1, ``None`` where requests are independent.
 
     ``numbers``: by column, NaN where unknown. ``labels``: the codes of columns of text, -1 where unknown. ``weights``: of a
-    standardised comparison.
+    standardised comparison, whose requests are always in units.
     """
 
     failed: Bools
@@ -150,7 +150,7 @@ class RowArm:
         if not told.n:
             return None
         if told.unit is None:
-            return Mean.of(amounts, told.weights)
+            return Mean.of(amounts)
         return Mean.of_clusters(Clusters.of(told.unit, told.k, amounts, told.weights), amounts)
 
     def _quantile(self, metric: Metric) -> Quantile | None:
@@ -159,7 +159,7 @@ class RowArm:
             return None
         rows, ranked = found
         if rows.unit is None:
-            return Quantile.of(ranked, metric.p, None if rows.weights is None else float(rows.weights.sum() ** 2 / (rows.weights**2).sum()))
+            return Quantile.of(ranked, metric.p)
         beyond = (rows.failed | (rows.number(metric.column) > ranked.at(metric.p))).astype(np.float64)
         return Quantile(ranked, metric.p, ranked.n, Clusters.of(rows.unit, rows.k, beyond, rows.weights))
 
@@ -180,10 +180,7 @@ def _share(rows: Requests, hit: Bools) -> Share:
     if rows.unit is not None:
         clusters = Clusters.of(rows.unit, rows.k, held, rows.weights)
         return Share(float(clusters.sums.sum()), rows.n, rows.n, clusters)
-    if rows.weights is None:
-        return Share(float(held.sum()), rows.n, rows.n)
-    scaled = rows.weights * (rows.n / rows.weights.sum())
-    return Share(min(float(held @ scaled), rows.n), rows.n, float(rows.n**2 / (scaled**2).sum()))
+    return Share(float(held.sum()), rows.n, rows.n)
 
 
 # ---- counts ----

@@ -147,7 +147,17 @@ def summed(sweep: Sweep, candidates: Floats, weak: Floats, strong: Floats) -> Su
         return Sums(mean, variance, gain, spread)
     errors = [_error(cell, side.weight, values, k) for cell, side, values in zip(cells, sides, (weak, strong), strict=True)]
     turned, kept = (np.concatenate(([0.0], np.cumsum(each))) for each in errors)
-    return Sums(mean, kept + turned[-1] - turned, sums[1] - sums[0], errors[0] + errors[1])
+    variance = kept + turned[-1] - turned + _composition(sweep, cells, sums, mean)
+    return Sums(mean, variance, sums[1] - sums[0], errors[0] + errors[1])
+
+
+def _composition(sweep: Sweep, cells: Sequence[Places], sums: Sequence[Floats], mean: Floats) -> Floats:
+    """What the variance of each mean owes to how many requests fell into each cell: of single rows both sides stand for those."""
+    k = mean.size - 1
+    held = [_totals(cell, side.weight, k) for cell, side in zip(cells, (sweep.weak, sweep.strong), strict=True)]
+    squares = [np.divide(total**2, share, out=np.zeros(k), where=share > 0) for total, share in zip(sums, held, strict=True)]
+    turned, kept = (np.concatenate(([0.0], np.cumsum(each))) for each in squares)
+    return np.asarray(np.maximum(kept + turned[-1] - turned - mean**2, 0.0) / sweep.n, np.float64)
 
 
 def _totals(cell: Places, values: Floats, k: int) -> Floats:
@@ -421,6 +431,9 @@ def _worth_beside_strong(sweep: Sweep, ends: Floats, place: int) -> Estimate | N
     if sums is None:
         return None
     gain, spread = 0.0 - float(sums.gain[place:].sum()), float(sums.spread[place:].sum())
+    if not sweep.paired and gain:  # how many requests lie beyond the threshold is a sample too
+        share = float(sweep.weak.weight[sweep.weak.score >= ends[place]].sum())
+        spread += gain**2 * max(0.0, 1 / share - 1) / sweep.n
     half = normal_quantile((1 + LEVEL) / 2) * math.sqrt(spread)
     return Estimate(gain, gain - half, gain + half, sweep.n, "measured")
 

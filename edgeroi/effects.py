@@ -95,6 +95,7 @@ class Clusters:
 
     sums: Floats
     sizes: Floats
+    weighted: bool = False
 
     @classmethod
     def of(cls, codes: Ints, k: int, amounts: Floats, weights: Floats | None = None) -> Clusters:
@@ -102,7 +103,7 @@ class Clusters:
         if weights is None:
             return cls(_summed(codes, amounts, k), np.bincount(codes, minlength=k).astype(np.float64))
         weights = weights * (weights.size / weights.sum())
-        return cls(_summed(codes, amounts * weights, k), _summed(codes, weights, k))
+        return cls(_summed(codes, amounts * weights, k), _summed(codes, weights, k), weighted=True)
 
     @cached_property
     def there(self) -> Bools:
@@ -130,12 +131,13 @@ class Clusters:
 
         ``rare``: reckon with few clusters that hold most of it; ranks of order statistics are rounded outward and need not.
 
-        Where none or all of the requests count nothing tells how clusters differ: each is then worth one request.
+        Where none or all of the requests count nothing tells how clusters differ: each is then worth one request, and weighted
+        ones, of which the heavy are of another kind than the light, as many as Kish has it: (sum of sizes)^2 / sum of their squares.
         """
         sums, sizes = self.sums[self.there], self.sizes[self.there]
         share = sums.sum() / sizes.sum()
         if sizes.size < 2 or not 0 < share < 1:
-            return float(sizes.size)
+            return float(sizes.sum()) ** 2 / float(sizes @ sizes) if self.weighted else float(sizes.size)
         return n_effective_of_clusters(sums, sizes, level, degrees_of_clusters(sums - share * sizes) if rare else None)
 
 
@@ -355,14 +357,9 @@ class Mean:
     has_exact_sequence: bool = False
 
     @classmethod
-    def of(cls, amounts: Floats, weights: Floats | None = None) -> Mean:
+    def of(cls, amounts: Floats) -> Mean:
         """Of independent requests (n,)."""
         n = amounts.size
-        if weights is not None:
-            held = weights / weights.sum()
-            mean = float(held @ amounts)
-            error = math.sqrt(float((held**2) @ (amounts - mean) ** 2) * n / (n - 1)) if n > 1 else math.nan
-            return cls(mean, error, n, n)
         variance = float(amounts.var(ddof=1)) if n > 1 else math.nan
         return cls(float(amounts.mean()), math.sqrt(variance / n), n, n, None, variance)
 

@@ -5,27 +5,29 @@ The method, which a test holds to its coverage on simulated months. A day's amou
     amount = weekday factor x (level + slope x day + a step at each jump) x (1 + noise)
 
 The weekday factors are mean ratios of each day to the seven days around it, scaled to a mean of 1. Amounts over their factor are
-regressed on the day and the steps (least squares); what is left over, its lag-1 correlation r taken as an AR(1), is the noise.
-A sum of future days w then has the variance of the fitted line at these days, of the noise (times (1 + r)/(1 - r)), and of the
-factors themselves; its interval is Student's, with n - parameters degrees of freedom. The unseen part of a day that is under way
-is the share of requests that earlier days had still to come at that hour.
+regressed on the day and the steps (least squares, each day weighed by its level); what is left over, as a share of the level and its
+lag-1 correlation r taken as an AR(1), is the noise. A sum of future days then has the variance of the fitted line at these days, of
+the noise (times (1 + r)/(1 - r)), and of the factors themselves; its interval is Student's, with n - parameters degrees of freedom.
+The unseen part of a day that is under way is the share of requests that earlier days had still to come at that hour.
 
 A jump is the split with the largest rank CUSUM (Pettitt, Applied Statistics 28, 1979, standardised by its size), tested by
-permutation at a false-alarm rate of 1 % and, once found, looked for again on both sides. One that a steady trend explains is none.
+permutation at a false-alarm rate of 1 % and, once found, looked for again on both sides; its day is the one around that leaves the
+least squares over. One that a steady trend explains is none. Of the last two to five whole days it is told by whether they are what
+the days before foretell; of the last one nothing is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeroi.stats import student_quantile
+from edgeroi.stats import beta_cdf, student_quantile
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +41,8 @@ _LEAST_SIDE = 5
 _PERMUTATIONS = 1999
 #: A weekday that costs less than this share of the mean is no witness of the level.
 _NEGLIGIBLE = 0.02
+#: A day's noise is a share of its level, and that at least this share of the mean one.
+_LEAST_LEVEL = 0.1
 #: Residual correlation beyond this is a trend that bends, which no interval of this kind covers.
 _MOST_CORRELATION = 0.8
 LEVEL = 0.95
@@ -183,6 +187,7 @@ def jumps(days: Days, nulls: Nulls, false_alarms: float = FALSE_ALARMS) -> tuple
     factors = weekday_factors(days)
     levels, places = _levels(days, factors)
     found = _not_trend(levels, places, sorted(_splits(levels, 0, nulls, false_alarms)), factors is not None, false_alarms)
+    found += _young(levels, places, found, factors is not None, false_alarms)
     ends = [0, *(at for at, _ in found), len(levels)]
     means = [float(levels[start:end].mean()) for start, end in pairwise(ends)] if len(levels) else []
     return tuple(Jump(days.day(int(places[at])), means[k], means[k + 1], p) for k, (at, p) in enumerate(found))
@@ -217,7 +222,18 @@ def split(levels: Floats, nulls: Nulls) -> tuple[int | None, float]:
     at = int(_sides(n)[int(statistic.argmax())])
     inflated = float(statistic.max()) / math.sqrt(_inflation(_within(ranks, at), 2))
     null = nulls.of(n)
-    return at, (1 + len(null) - int(np.searchsorted(null, inflated))) / (1 + len(null))
+    return _nearest_split(levels, at), (1 + len(null) - int(np.searchsorted(null, inflated))) / (1 + len(null))
+
+
+def _nearest_split(levels: Floats, at: int) -> int:
+    """The split around one that ranks chose which leaves the least squares over.
+
+    Ranks tell whether there is a change, and miss its day: a dear day before a late change has a high rank, however far below it is.
+    """
+    sides = _sides(len(levels))
+    sides = sides[np.abs(sides - at) <= _LEAST_SIDE]
+    apart = np.cumsum(levels - levels.mean())[sides - 1] ** 2 / (sides * (len(levels) - sides))
+    return int(sides[int(apart.argmax())])
 
 
 def _centred_ranks(values: Floats) -> Floats:
@@ -241,6 +257,33 @@ def _not_trend(
             break
         found = found[:weakest] + found[weakest + 1 :]
     return found
+
+
+def _young(
+    levels: Floats, places: NDArray[np.int64], found: list[tuple[int, float]], with_factors: bool, false_alarms: float
+) -> list[tuple[int, float]]:
+    """A change in the last days, of which too few lie behind it for ranks: they are not what the days before foretell, by Student's test.
+
+    One of several splits is the best by chance, and tails are heavier than Student's: it has to be ten times as sure as the others.
+    """
+    start, told = found[-1][0] if found else 0, list[tuple[float, int]]()
+    for after in range(2, _LEAST_SIDE + 1):
+        at = len(levels) - after
+        if at - start < 2 * _LEAST_SIDE:
+            continue
+        fit = _fitted(levels[:at], places[:at], tuple(int(places[place]) for place, _ in found), with_factors)
+        rows = fit.rows(places[at:].astype(np.float64))
+        foretold, middle = fit.levels(rows), rows.mean(axis=0)
+        error = fit.variance * fit.inflation * (float(foretold @ foretold) / after**2 + float(middle @ fit.spread @ middle))
+        square = float(levels[at:].mean() - foretold.mean()) ** 2
+        told.append((beta_cdf(fit.degrees * error / (fit.degrees * error + square), fit.degrees / 2, 0.5) if square else 1.0, at))
+    if not told:
+        return []
+    p = len(told) * min(told)[0]
+    if 10 * p > false_alarms:
+        return []
+    steps = tuple(int(places[place]) for place, _ in found)
+    return [(min((at for _, at in told), key=lambda at: _fitted(levels, places, (*steps, int(places[at])), with_factors).variance), p)]
 
 
 def _within(values: Floats, at: int) -> Floats:
@@ -269,7 +312,10 @@ def _inflation(residuals: Floats, parameters: int) -> float:
 
 @dataclass(frozen=True)
 class _Fit:
-    """The regression: coefficients, their covariance over the noise's variance, that variance, and the noise's inflation."""
+    """The regression: coefficients, their covariance over the noise's variance, that variance, and the noise's inflation.
+
+    Noise is a share of the level, so each day weighs by its level: after a jump to twice as much, days vary by twice as much.
+    """
 
     coefficients: Floats
     spread: Floats
@@ -277,6 +323,11 @@ class _Fit:
     inflation: float
     degrees: int
     steps: tuple[int, ...]
+    least: float = 0.0
+
+    def levels(self, rows: Floats) -> Floats:
+        """What the line is there, and no less than what noise may be a share of."""
+        return np.asarray(np.maximum(rows @ self.coefficients, self.least), np.float64)
 
     def rows(self, places: Floats) -> Floats:
         """The regressors at places in the series."""
@@ -285,14 +336,17 @@ class _Fit:
 
 
 def _fitted(levels: Floats, places: NDArray[np.int64], steps: tuple[int, ...], with_factors: bool) -> _Fit:
-    fit = _Fit(np.zeros(0), np.zeros((0, 0)), 0.0, 1.0, 1, steps)
-    rows = fit.rows(places.astype(np.float64))
-    spread = np.asarray(np.linalg.pinv(rows.T @ rows), np.float64)
-    coefficients = spread @ rows.T @ levels
-    residuals = levels - rows @ coefficients
+    least = _LEAST_LEVEL * float(levels.mean()) or 1.0
+    plain = _Fit(np.zeros(0), np.zeros((0, 0)), 0.0, 1.0, 1, steps, least)
+    rows = plain.rows(places.astype(np.float64))
+    about = replace(plain, coefficients=np.linalg.pinv(rows.T @ rows) @ rows.T @ levels).levels(rows)
+    scaled = rows / about[:, None]
+    spread = np.asarray(np.linalg.pinv(scaled.T @ scaled), np.float64)
+    coefficients = spread @ scaled.T @ (levels / about)
+    residuals = (levels - rows @ coefficients) / about
     degrees = max(1, len(levels) - rows.shape[1] - (6 if with_factors else 0))
     variance = float(residuals @ residuals) / degrees
-    return _Fit(coefficients, spread, variance, _inflation(residuals, rows.shape[1]), degrees, steps)
+    return _Fit(coefficients, spread, variance, _inflation(residuals, rows.shape[1]), degrees, steps, least)
 
 
 def project(days: Days, changes: Sequence[Jump] = ()) -> Projection | None:
@@ -335,14 +389,14 @@ def _sum_of(
     at = weights @ rows
     likely = float(at @ fit.coefficients)
     line = fit.inflation * float(at @ fit.spread @ at)
-    noise = fit.inflation * float(weights @ weights)
+    of_level = weights * fit.levels(rows)
+    noise = fit.inflation * float(of_level @ of_level)
     variance = fit.variance * (line + noise)
     if factors is not None:
         seen = np.bincount(days.weekdays[days.whole], minlength=7)
         level = np.array([float((weights * (weekdays == weekday)) @ rows @ fit.coefficients) for weekday in range(7)])
-        mean = float(np.mean(fit.rows(np.arange(days.n, dtype=np.float64)) @ fit.coefficients)) or 1.0
         # A factor is the mean of as many ratios as there were such weekdays, each as noisy as a day is; the seven add up to 7.
-        relative = fit.variance / mean**2 / np.maximum(seen, 1)
+        relative = fit.variance / np.maximum(seen, 1)
         share = level - float(level.sum()) * factors / 7
         variance += float(relative @ (share**2))
     return likely, math.sqrt(variance)

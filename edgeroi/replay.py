@@ -93,16 +93,56 @@ class Outcome:
 
 @dataclass(eq=False)
 class _Sums:
-    """What courses come to, in sums over requests."""
+    """What courses come to, in sums over the ``n`` requests.
 
+    ``uses``: by option how often each request of the log was drawn upon for it, by itself and for those that stand on it. ``points`` and
+    ``rated``: the quality of answers and how many of them, by the request that tells it; what is stated apart.
+    """
+
+    n: int
     calls: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     answered: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     told: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     sums: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
-    points: float = 0.0
-    rated: float = 0.0
-    variance: float = 0.0
+    uses: dict[str, Floats] = field(default_factory=dict)
+    stated_points: float = 0.0
+    stated: float = 0.0
     unrated: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Nothing yet."""
+        self.points, self.rated = np.zeros(self.n), np.zeros(self.n)
+
+    def used(self, option: str, requests: Places, calls: Floats) -> None:
+        """Calls that were taken to be as these requests'."""
+        np.add.at(self.uses.setdefault(option, np.zeros(self.n)), requests, calls)
+
+    def rate(self, requests: Places, answers: Floats, quality: Floats) -> None:
+        """So many answers of a quality that these requests tell."""
+        np.add.at(self.points, requests, answers * quality)
+        np.add.at(self.rated, requests, answers)
+
+    def quality(self) -> tuple[float, float, float] | None:
+        """``(mean, its standard error, answers)``; ``None`` where an answer is not rated.
+
+        One request that stands for many is one witness: what it tells is counted together before it is squared.
+        """
+        told = float(self.rated.sum())
+        if told + self.stated <= 0 or self.unrated >= 0.5:
+            return None
+        witnesses, variance = int(np.count_nonzero(self.rated)), 0.0
+        if witnesses == 1:
+            variance = told**2 / 4  # the most that a quality varies by
+        elif witnesses:
+            apart = self.points - float(self.points.sum()) / told * self.rated
+            variance = float(apart @ apart) * witnesses / (witnesses - 1)
+        answers = told + self.stated
+        return (float(self.points.sum()) + self.stated_points) / answers, math.sqrt(variance) / answers, answers
+
+    def worth(self) -> int | None:
+        """As many requests as those drawn upon are worth at least, option by option, as of ``latency.mixture``; ``None`` of none."""
+        told = [float(drawn.sum()) * self.n / float(drawn @ drawn) for drawn in self.uses.values() if drawn.any()]
+        return int(min(told) + 1e-9) if told else None
 
     def called(self, option: str, calls: float, means: Mapping[str, tuple[float, float]]) -> None:
         """So many calls of an option; ``means``: of each measure the share of calls that tell it, and its mean over those."""
@@ -155,7 +195,7 @@ class Replay:
         n = self.asked.n
         requests = np.arange(n)
         known = self._known(name, requests)
-        sums, pieces, sources = _Sums(), list[tuple[float, Answers]](), Counter[str]()
+        sums, pieces, sources = _Sums(n), list[tuple[float, Answers]](), Counter[str]()
         unknown, why = 0, ""
         if known.any():
             exact = requests[known]
@@ -178,14 +218,16 @@ class Replay:
         told = {source: sources[source] for source in SOURCES if sources[source]}
         if unknown or not n:
             return Outcome(name, n, sources=told, unknown=unknown, why_unknown=why)
-        return self._outcome(name, split(_scaled(pieces)), sums, told)
+        answers = split(_scaled(pieces))
+        worth = [count for count in (answers.n, sums.worth()) if count is not None]
+        return self._outcome(name, replace(answers, n=min(worth, default=None)), sums, told)
 
     def today(self) -> Outcome:
         """What the log says ran: every row of an option as it was answered; both sides of a pair were asked, paid and are counted."""
         rows = [column[column >= 0] for column in self.asked.rows.T]
         if not self.asked.n:
             return Outcome("today", 0)
-        sums, pieces = _Sums(), list[Answers]()
+        sums, pieces = _Sums(self.asked.n), list[Answers]()
         ran = sum(each.size for each in rows)
         for option, each in zip(self.asked.options, rows, strict=True):
             if not each.size:
@@ -197,9 +239,7 @@ class Replay:
             quality = self._quality_of(option, good)
             known = quality[~np.isnan(quality)]
             sums.unrated += good.size - known.size
-            sums.points += float(known.sum())
-            sums.rated += known.size
-            sums.variance += known.size * float(known.var()) if known.size else 0.0
+            sums.rate(self.asked.request_of_row[good[~np.isnan(quality)]], np.ones(known.size), known)
             pieces.append(self._answers(option, each, np.full(each.size, 1 / ran)))
         answers = replace(stacked(pieces), n=ran, basis="measured")
         return self._outcome("today", answers, sums, {})
@@ -220,10 +260,10 @@ class Replay:
         usd = sum(use.calls * use.usd for use in uses.values() if use.usd is not None) + judged if priced else None
         unpriced = sum(sums.calls[option] - sums.told[option, "usd"] for option in sums.calls)
         quality = None
-        if sums.rated > 0 and sums.unrated < 0.5:
-            half = normal_quantile(0.975) * math.sqrt(sums.variance) / sums.rated
-            mean = sums.points / sums.rated
-            quality = Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), round(sums.rated), answers.basis)
+        if found := sums.quality():
+            mean, error, rated = found
+            half = normal_quantile(0.975) * error
+            quality = Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), round(rated), answers.basis)
         return Outcome(name, n, answers, uses, usd, judged, quality, sources, unpriced=round(unpriced), unrated=round(sums.unrated))
 
     def _judges(self, name: str) -> Iterator[tuple[str, float]]:
@@ -320,7 +360,6 @@ class Replay:
 
     def _count_exactly(self, requests: Places, places: Places, answers: Answers, sums: _Sums) -> None:
         """Calls, tokens, money and quality of each course, by the rows it is made of."""
-        points, rated = np.zeros(requests.size), np.zeros(requests.size)
         for number, slot in enumerate(answers.slots):
             if slot not in self.asked.options:
                 continue
@@ -333,13 +372,7 @@ class Replay:
             quality = self._quality_of(slot, rows)
             known = (gave > 0) & ~np.isnan(quality)
             sums.unrated += float(gave[~known].sum())
-            points += np.bincount(places[known], gave[known] * quality[known], minlength=requests.size)
-            rated += np.bincount(places[known], gave[known], minlength=requests.size)
-        sums.points += float(points.sum())
-        sums.rated += float(rated.sum())
-        if rated.any():
-            mean = points.sum() / rated.sum()
-            sums.variance += float(((points - mean * rated) ** 2).sum())
+            sums.rate(requests[places[known]], gave[known], quality[known])
 
     def _quality_of(self, option: str, rows: Places) -> Floats:
         found, stated = self.quality[rows], self.stated.get(option)
@@ -349,6 +382,7 @@ class Replay:
 
     def _count_calls(self, option: str, rows: Places, calls: Floats, sums: _Sums) -> None:
         total = float(calls.sum())
+        sums.used(option, self.asked.request_of_row[rows], calls)
         columns = {**self.tokens, "usd": self.usd}
         sums.called(option, total, {name: _told(values[rows], calls) for name, values in columns.items()} if total else {})
 
@@ -395,13 +429,12 @@ class Replay:
         stated = self.stated.get(one.option)
         known = one.quality if one.quality is not None else stated.quality if stated else None
         quality = self._quality_of(one.option, one.rows)
-        quality = quality[~np.isnan(quality)]
-        if one.quality is None and quality.size:
-            mean, spread = float(quality.mean()), float(quality.var(ddof=1)) if quality.size > 1 else 0.25
-            sums.points, sums.rated = sums.points + gave * mean, sums.rated + gave
-            sums.variance += gave**2 * spread / quality.size
+        tells = ~np.isnan(quality)
+        if one.quality is None and tells.any():
+            rows = one.rows[tells]
+            sums.rate(self.asked.request_of_row[rows], np.full(rows.size, gave / rows.size), quality[tells])
         elif known is not None:
-            sums.points, sums.rated = sums.points + gave * known, sums.rated + gave
+            sums.stated_points, sums.stated = sums.stated_points + gave * known, sums.stated + gave
         else:
             sums.unrated += gave
 

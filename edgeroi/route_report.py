@@ -194,6 +194,7 @@ def _line_document(line: Line) -> dict[str, Json]:
         "ttft_ms": _latency_document(outcome.latency("ttft")),
         "quality": None if outcome.quality is None else outcome.quality.value,
         "quality_interval": None if outcome.quality is None else [outcome.quality.low, outcome.quality.high],
+        "quality_basis": None if outcome.quality is None else outcome.quality.basis,
         "unrated_answers": outcome.unrated,
         "availability": outcome.availability,
         "share_edge": line.share_edge,

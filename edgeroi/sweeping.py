@@ -7,7 +7,7 @@ nothing, and are left out; where they hold more than half of the requests, nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,6 +116,7 @@ def _banded(
     if edges is None:
         bands = max(1, min(BANDS, *(int(np.count_nonzero(side)) // LEAST_IN_BAND for side in sides)))
         edges = np.unique(np.quantile(score[here_both], np.linspace(0, 1, bands + 1)[1:-1])) if here_both.any() else np.zeros(0)
+        edges = _joined(edges, [score[side] for side in sides])
     band = np.searchsorted(edges, score, side="right")
     counts = [np.bincount(band[side], minlength=edges.size + 1) for side in sides]
     shared = (counts[0] > 0) & (counts[1] > 0)
@@ -130,6 +131,25 @@ def _banded(
         weight = (every / np.maximum(count, 1) / total)[band[requests]]
         made.append(_side(replay, asked.row_of(option)[requests], score[requests], weight, each[requests], worth))
     return Swept(rule, Sweep(rule.field, made[0], made[1], False, rule.rising, edges), total, untold, here - untold - total)
+
+
+def _joined(edges: Floats, scores: Sequence[Floats]) -> Floats:
+    """The edges without those beside a band that an option answered, but fewer than ``LEAST_IN_BAND`` times.
+
+    Half of such a log would lack it by chance, and leave out requests that are unlike the rest. One never answered stays by itself.
+    """
+    counts = np.stack([np.bincount(np.searchsorted(edges, score, side="right"), minlength=edges.size + 1) for score in scores])
+    kept: list[float] = []
+    open_band, before = counts[:, 0], np.zeros(2, np.int64)
+    for edge, band in zip(edges.tolist(), counts.T[1:], strict=True):
+        if open_band.all() and open_band.min() < LEAST_IN_BAND and band.all():
+            open_band = open_band + band
+        else:
+            kept.append(edge)
+            before, open_band = open_band, band
+    if kept and before.all() and open_band.all() and open_band.min() < LEAST_IN_BAND:
+        kept.pop()
+    return np.array(kept)
 
 
 def _quality(replay: Replay, option: str, rows: Places) -> Floats:

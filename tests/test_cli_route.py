@@ -100,6 +100,7 @@ def test_the_article_s_router_sends_what_its_code_sends() -> None:
     assert told(policies["edge"]) == pytest.approx(by_hand(lambda row: "edge"))
     assert told(policies["cloud"]) == pytest.approx(by_hand(lambda row: "cloud"))
     assert policies["router"]["sources"] == {"asked": 480}
+    assert policies["router"]["quality_basis"] == policies["router"]["latency_ms"]["basis"] == "measured"
 
 
 def test_what_the_article_s_confidence_is_worth() -> None:

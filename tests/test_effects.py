@@ -97,6 +97,9 @@ def test_without_a_hit_every_cluster_counts_once():
     """0 of 4,000 requests by 200 users is 0 of 200 as far as is known: Wilson's high end is z^2/(n + z^2) = 3.8415/203.84."""
     clusters = Clusters.of(np.repeat(np.arange(200), 20), 200, np.zeros(4000))
     assert Share(0, 4000, 4000, clusters).ends(0.95).high == pytest.approx(3.841459 / 203.841459, rel=1e-6)
+    # Of 100 requests that weigh 5 and 500 that weigh 0.2 each, 600^2 / (100 x 25 + 500 x 0.04) = 142.857 count.
+    weighted = Clusters.of(np.arange(600), 600, np.zeros(600), np.repeat([5.0, 0.2], [100, 500]))
+    assert Share(0, 600, 600, weighted).ends(0.95).high == pytest.approx(3.841459 / (142.857143 + 3.841459), rel=1e-6)
 
 
 # --- two arms ---

@@ -51,6 +51,7 @@ SERIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "quiet weekends": lambda rng: LEVELS * weekly() * gaussian(rng),
     "growing by a fifth a month": lambda rng: LEVELS * (1 + 0.2 * np.arange(MONTHS) / 30) * weekly() * gaussian(rng),
     "60 % more from 21 October": lambda rng: np.where(np.arange(MONTHS) >= 50, 160.0, 100.0) * weekly() * gaussian(rng),
+    "80 % more from 26 October": lambda rng: np.where(np.arange(MONTHS) >= 55, 180.0, 100.0) * weekly() * gaussian(rng),
     "correlated days": lambda rng: LEVELS * weekly() * correlated(rng),
     "heavy tails": lambda rng: LEVELS * weekly() * heavy(rng),
 }
@@ -96,6 +97,22 @@ def test_a_jump_is_found_on_its_day() -> None:
         seen = days(SERIES["60 % more from 21 October"](rng)[20:65], FIRST + timedelta(days=20))
         found += any(abs((jump.day - date(2026, 10, 21)).days) <= 1 and 1.3 < (jump.ratio or 0) < 2 for jump in jumps(seen, NULLS))
     assert found >= 0.85 * runs
+
+
+def test_a_jump_of_four_days_ago_is_told_before_the_month_is_foretold_without_it() -> None:
+    """80 % more from 3 November, seen to the 6th: without it every such month is foretold too low, and its interval misses it."""
+    rng, runs, found, covered = np.random.default_rng(9), 200, 0, 0
+    for _ in range(runs):
+        amounts = np.where(np.arange(MONTHS) >= 63, 180.0, 100.0) * weekly() * gaussian(rng)
+        seen = days(amounts[:67])
+        told = jumps(seen, NULLS)
+        is_told = bool(told) and abs(told[-1].day - date(2026, 11, 3)) <= timedelta(days=1)
+        ends = project(seen, told)
+        assert ends is not None
+        found += is_told
+        covered += is_told and ends.low_usd <= amounts[NOVEMBER].sum() <= ends.high_usd
+    assert found / runs > 0.85
+    assert covered / found >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / found)
 
 
 def test_without_noise_a_jump_is_exact() -> None:

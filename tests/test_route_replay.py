@@ -215,6 +215,29 @@ def test_a_side_that_was_not_asked_is_that_of_the_same_mix() -> None:
     assert replay.outcome("cloud").sources == {"asked": 80, "same mix": 40, "any request": 40}
 
 
+@pytest.mark.parametrize("bands", [1, 40])
+def test_a_row_that_stands_for_many_requests_is_one_witness(bands: int) -> None:
+    """100 rows of the edge, 80 of them good, stand for 900 requests of the cloud, alike or of forty mixes: 100 are known and no more.
+    Standard error sqrt(.8 x .2 / 99), and of the median the ranks of 100: 40 and 61."""
+    tokens = [10.0 * 4 ** (number % bands % 8) for number in range(1000)]
+    out = [10.0 * 4 ** (number % bands // 8) for number in range(1000)]
+    rows: list[dict[str, object]] = [
+        {
+            "placement": "edge" if number % 10 == 0 else "cloud", "latency_ms": 100.0 + number, "cost_usd": 1.0,
+            "quality": float(number % 50 != 0), "input_tokens": tokens[number], "output_tokens": out[number],
+        }
+        for number in np.random.default_rng(1).permutation(1000).tolist()
+    ]  # fmt: skip
+    outcome = replayed(rows, POLICIES).outcome("edge")
+    assert outcome.quality is not None
+    assert outcome.quality.value == pytest.approx(0.8)
+    assert outcome.quality.high - outcome.quality.low == pytest.approx(2 * 1.959964 * np.sqrt(0.16 / 99), rel=1e-4)
+    latency = outcome.latency()
+    assert latency is not None
+    assert latency.n == 100
+    assert latency.interval(0.5) == (100 + 10 * 39, 100 + 10 * 60)
+
+
 def test_two_sides_that_were_not_asked_together_come_to_what_the_algebra_says() -> None:
     rng = np.random.default_rng(9)
     edge, cloud = rng.lognormal(5.7, 0.5, 400), rng.lognormal(6, 0.4, 400)
@@ -288,7 +311,7 @@ def test_an_option_without_rows_is_unknown_unless_it_is_stated() -> None:
     assert stated.sources == {"stated": 50}
     assert stated.latency().quantile(0.5) == 80  # type: ignore[union-attr]
     assert stated.quality is not None
-    assert stated.quality.value == 0.7
+    assert (stated.quality.value, stated.quality.basis) == (0.7, "assumed")
     assert stated.usd is None
 
 

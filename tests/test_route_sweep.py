@@ -128,12 +128,13 @@ def test_halves_go_by_the_request() -> None:
     assert len(set(keys_of(replay_of(bare).asked))) == 3
 
 
-def test_a_planted_threshold_is_within_its_interval_where_every_request_has_one_answer() -> None:
-    # Worth: quality less a twentieth of the cost. Edge c - .05, cloud .9 - .25: the best confidence is 0.7.
-    # A floor of 0.825 = .9 t + (1 - t^2) / 2 is met at t = 0.5.
-    def worth(ms: np.ndarray, failed: np.ndarray, quality: np.ndarray, usd: np.ndarray) -> np.ndarray:
-        return quality - usd / 20
+def worth(ms: np.ndarray, failed: np.ndarray, quality: np.ndarray, usd: np.ndarray) -> np.ndarray:
+    """Quality less a twentieth of the cost."""
+    return quality - usd / 20
 
+
+def test_a_planted_threshold_is_within_its_interval_where_every_request_has_one_answer() -> None:
+    # Edge c - .05, cloud .9 - .25: the best confidence is 0.7. A floor of 0.825 = .9 t + (1 - t^2) / 2 is met at t = 0.5.
     held = np.zeros(2)
     for seed in range(150):
         replay = replay_of(rows_of(2000, seed, paired=False))
@@ -144,3 +145,20 @@ def test_a_planted_threshold_is_within_its_interval_where_every_request_has_one_
             low, high = chosen(one, two, goal, limit).interval  # type: ignore[arg-type]
             held[place] += (low or 0.0) <= planted <= (high or 1.0)
     assert (held / 150 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 150)).all()
+
+
+def test_what_the_other_half_says_holds_as_often_as_stated_where_every_request_has_one_answer() -> None:
+    """The truth at the chosen threshold t: 1 - t of the requests stay at the edge, and cost 1 USD instead of 5."""
+    held = np.zeros(4)
+    for seed in range(100):
+        replay = replay_of(rows_of(1200, 1000 + seed, paired=False))
+        edges = swept(replay, RULE, worth).sweep.edges
+        first = np.random.default_rng(seed).random(replay.asked.n) < 0.5
+        one, two = (swept(replay, RULE, worth, among, edges).sweep for among in (first, ~first))
+        best = chosen(one, two, "max-net")
+        found, t = best.held_out, min(max(best.score, 0.0), 1.0)
+        true = (0.9 * t + (1 - t * t) / 2, 1 + 4 * t, (1 - t * t) / 2 - 0.7 * (1 - t), t)
+        for place, told in enumerate((found.quality, found.usd, found.worth, found.strong_share)):
+            assert told is not None
+            held[place] += told.low <= true[place] <= told.high
+    assert (held / 100 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100)).all(), held
