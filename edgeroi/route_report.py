@@ -374,7 +374,8 @@ def _detail(line: Line, n: int) -> str:
     weaker = [source for source in SOURCES if outcome.sources.get(source)]
     said = [f"{outcome.sources[source]:,} requests {_WORDS[source]}" for source in weaker if weaker != ["asked"]]
     if outcome.unpriced:
-        said.append(f"{outcome.unpriced:,} calls without a cost count as the mean of the others")
+        counted = "count as the mean of the others" if outcome.usd is not None else "leave what it costs unknown"
+        said.append(f"{outcome.unpriced:,} calls without a cost {counted}")
     return " · ".join(said)
 
 

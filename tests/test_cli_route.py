@@ -252,6 +252,21 @@ def test_a_slip_is_told_with_what_to_write(args: tuple[str, ...], said: str) -> 
     assert said in str(slip)
 
 
+def test_what_nobody_answered_has_no_latency(tmp_path: Path) -> None:
+    """Failures are outside the quantiles: an edge that only fails, and fast, must not look fast."""
+    rows = [
+        {"latency_ms": 5 + n % 7, "placement": place, "pair_id": f"p{n}", "status": 500 if place == "edge" else 200}
+        for n in range(300)
+        for place in ("edge", "cloud")
+    ]
+    log = tmp_path / "failing.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    edge = next(line for line in document(log)["policies"] if line["name"] == "edge")
+    assert (edge["availability"], edge["latency_ms"]) == (0, None)
+    # No call has a cost: there is no mean of others to count them by.
+    assert "300 calls without a cost leave what it costs unknown" in run(log).stdout
+
+
 def test_a_limit_out_of_reach_is_no_answer() -> None:
     done = run(LOG, "--sweep", "confidence", "--goal", "min-cost", "--quality-floor", "0.999")
     assert (done.returncode, done.stdout) == (3, "")
