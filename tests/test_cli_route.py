@@ -21,6 +21,8 @@ import edgeroi
 from edgeroi.cli.main import app
 from edgeroi.cli.schema import schema_text
 from edgeroi.errors import EdgeroiError
+from edgeroi.renderers import Page, renderer
+from edgeroi.route_report import route_report
 from edgeroi.scenario import load_routes, shipped_routes
 
 ROOT = Path(__file__).parents[1]
@@ -250,6 +252,13 @@ def test_a_slip_is_told_with_what_to_write(args: tuple[str, ...], said: str) -> 
     slip = refused(LOG, *args)
     assert slip.exit_code == 2
     assert said in str(slip)
+
+
+def test_a_narrow_terminal_keeps_what_a_policy_costs_and_its_median() -> None:
+    written = renderer("table").render(route_report(edgeroi.route(LOG)), Page(width=60))
+    header = next(line for line in written.splitlines() if line.startswith("policy"))
+    assert header.split() == ["policy", "edge", "USD/1k", "p50"]
+    assert "left out for width: answered by, USD/month, quality, p99, available, p95 (" in written
 
 
 def test_what_nobody_answered_has_no_latency(tmp_path: Path) -> None:
