@@ -313,6 +313,10 @@ OPTIONS = "options: {edge: {placement: edge}, cloud: {placement: cloud}, routed:
     ("text", "said"),
     [
         ("edgeroi: 1\n" + OPTIONS, "`policies` is missing"),
+        (
+            "edgeroi: 1\n" + OPTIONS + "policies: {routed: {fallback: {first: edge}}}",
+            "under `options`, and here its name: `policies: [routed]`",
+        ),
         ("edgeroi: 1\npolicies: [rooted]\n" + OPTIONS, "policy.yaml:2:1 policies: no option 'rooted'; did you mean 'routed'"),
         ("edgeroi: 1\npolicies: [edge]\n" + OPTIONS, "'edge' is no policy"),
         ("edgeroi: 1\npolicies: [routed]\nlogs: x\n" + OPTIONS, "policy.yaml:3:1 logs: unknown key 'logs'"),
