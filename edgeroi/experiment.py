@@ -164,7 +164,8 @@ def judge_rows(rows: Requests, names: Mapping[str, Sequence[str]], design: Desig
 def _needed(rows: Requests, column: str) -> Ints:
     codes = rows.labels.get(column)
     if codes is None or not (codes >= 0).any():
-        fix = f"say where it is: --map {column}=FIELD, or name another column with --arm"
+        such = "" if column == "placement" else ", such as placement"
+        fix = f"say where it is: --map {column}=FIELD, or name another column with --arm{such}"
         raise EdgeroiError(f"no request tells its {column}", key="--arm", fix=fix)
     return codes
 

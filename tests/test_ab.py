@@ -395,6 +395,8 @@ def test_the_same_log_gives_the_same_bytes_whoever_reads_it(tmp_path, capsys):
 def test_without_arms_or_rows_there_is_no_experiment(tmp_path, capsys):
     with pytest.raises(EdgeroiError, match="two"):
         edgeroi.ab(told(50).assign(placement="edge"), arm="placement")
+    with pytest.raises(EdgeroiError, match="with --arm, such as placement$"):
+        edgeroi.ab(told(50))
     # A log without a request is a wrong input, as for every other command: the question was not asked of anything.
     (tmp_path / "empty.jsonl").touch()
     for command in ("ab", "ab-plan"):
