@@ -164,7 +164,8 @@ def judge_rows(rows: Requests, names: Mapping[str, Sequence[str]], design: Desig
 def _needed(rows: Requests, column: str) -> Ints:
     codes = rows.labels.get(column)
     if codes is None or not (codes >= 0).any():
-        fix = f"say where it is: --map {column}=FIELD, or name another column with --arm"
+        such = "" if column == "placement" else ", such as placement"
+        fix = f"say where it is: --map {column}=FIELD, or name another column with --arm{such}"
         raise EdgeroiError(f"no request tells its {column}", key="--arm", fix=fix)
     return codes
 
@@ -381,11 +382,16 @@ def _decided(trial: Trial, design: Design) -> Trial:
         return replace(trial, decision="undecided", why="no request tells its quality, so nothing can be held against a margin")
     no_worse = None if design.margin is None or quality is None else quality.effect.absolute.low > -design.margin
     better = [found for found in trial.findings if found.verdict == "better"]
-    worse = [found for found in trial.findings if found.verdict == "worse" or found.is_unjudged_loss]
+    worse = [found for found in trial.findings if found.verdict == "worse"]
+    unjudged = [found for found in trial.findings if found.is_unjudged_loss]
     if no_worse is False and quality is not None and design.margin is not None:
         lost = quality.effect.absolute.high < -design.margin
         why = f"quality {'loses' if lost else 'may lose'} more than {design.margin:g}"
         return replace(trial, no_worse=False, decision="keep" if lost else "undecided", why=why)
+    if unjudged and not better and not worse:
+        # What nobody can judge hinders a choice, and is no reason for one: two requests would choose an arm by it.
+        return replace(trial, no_worse=no_worse, decision="undecided", why=_because((), unjudged))
+    worse += unjudged
     decision: Decision = "trade" if better and worse else "use" if better else "keep" if worse else "no_difference"
     return replace(trial, no_worse=no_worse, decision=decision, why=_because(better, worse))
 

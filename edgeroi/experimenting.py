@@ -14,7 +14,7 @@ from edgeroi.ab_report import Experiment
 from edgeroi.arms import CountedArm, Requests
 from edgeroi.engines.folding import Rows, Slot
 from edgeroi.engines.local import read_folded, read_logs
-from edgeroi.errors import EdgeroiError, NoAnswer, did_you_mean
+from edgeroi.errors import EdgeroiError, did_you_mean
 from edgeroi.experiment import UNITS, UNTOLD, Design, judge_counts, judge_rows
 from edgeroi.logs.frame import profile_frame
 from edgeroi.logs.reading import Reading, known_column
@@ -42,7 +42,7 @@ def experiment_in(
 ) -> tuple[Experiment, Profile]:
     """The experiment, and the profile of its logs by workload, placement and arm.
 
-    Raises ``EdgeroiError`` for what is no log or no experiment, ``NoAnswer`` where no request can be judged.
+    Raises ``EdgeroiError`` for what is no log, holds no request, or is no experiment.
     """
     from edgeroi import __version__
 
@@ -75,7 +75,7 @@ def _demand_label(option: str, column: str) -> None:
 def rows_of(
     logs: Sequence[str | Path] | pd.DataFrame, reading: Reading, columns: tuple[str, ...], *, jobs: int | None, progress: Progress | None
 ) -> tuple[Profile, Batch]:
-    """The profile and the rows of logs or of a DataFrame. Raises ``NoAnswer`` where there are none."""
+    """The profile and the rows of logs or of a DataFrame. Raises ``EdgeroiError`` where there are none: nothing to ask anything of."""
     rows = Rows(columns)
     if isinstance(logs, Sequence):
         profile, rows = read_folded(list(logs), reading, rows, jobs=jobs, progress=progress)
@@ -87,7 +87,7 @@ def rows_of(
         raise KeyboardInterrupt
     batch = rows.batch()
     if not batch.n:
-        raise NoAnswer("no request could be read", fix="edgeroi profile tells where every line went")
+        raise EdgeroiError("no request could be read", fix="edgeroi profile tells where every line went")
     return profile, batch
 
 

@@ -41,7 +41,8 @@ def _usd(labelled: Labelled) -> Iterator[tuple[Labels, Decimal]]:
 def _tokens(labelled: Labelled) -> Iterator[tuple[Labels, int]]:
     for at, told in labelled:
         for kind in ("input", "cached", "cache_write", "output"):
-            yield [*at, ("kind", kind)], getattr(told.amounts, f"{kind}_tokens")
+            if (tokens := told.told(f"{kind}_tokens")) is not None:
+                yield [*at, ("kind", kind)], tokens
 
 
 def _gauges(found: Spending) -> Iterator[str]:

@@ -48,7 +48,8 @@ class Charge:
     amounts: Amounts
     priced: Priced
     usd: Decimal | None
-    tokens_told: bool
+    told_input: bool
+    told_output: bool
     reason: str | None = None
     reference: str | None = None
 
@@ -56,6 +57,11 @@ class Charge:
     def month(self) -> str | None:
         """``2026-11``."""
         return None if self.day is None else f"{self.day:%Y-%m}"
+
+    @property
+    def tokens_told(self) -> bool:
+        """Whether the log tells tokens of these requests, in or out."""
+        return self.told_input or self.told_output
 
     @property
     def tokens(self) -> int:
@@ -66,7 +72,8 @@ class Charge:
 class Spent(NamedTuple):
     """Charges added up. ``usd`` is that of the priced ones, ``None`` where none is; the unpriced are counted beside it.
 
-    ``untold_requests``: those of the unpriced that do not tell their tokens either.
+    ``untold_requests``: those of the unpriced that do not tell their tokens either. ``told_input``, ``told_output``: whether any request
+    tells its tokens; where none does they are unknown, whatever ``amounts`` has added up.
     """
 
     amounts: Amounts
@@ -76,13 +83,27 @@ class Spent(NamedTuple):
     untold_requests: int
     priced_tokens: int
     failed_requests: int
+    told_input: bool
+    told_output: bool
+
+    def told(self, column: str) -> int | None:
+        """The sum of a column of tokens; ``None`` where no request tells it. What a cache gave or took is part of the input."""
+        is_told = self.told_output if column == "output_tokens" else self.told_input
+        return int(getattr(self.amounts, column)) if is_told else None
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens in and out; ``None`` where no request tells either."""
+        return self.amounts.input_tokens + self.amounts.output_tokens if self.told_input or self.told_output else None
 
 
 def spent(charges: Iterable[Charge]) -> Spent:
     """The sum of charges."""
     amounts, usd, unpriced, unpriced_tokens, untold, priced_tokens, failed = Amounts(), None, 0, 0, 0, 0, 0
+    told_input = told_output = False
     for charge in charges:
         amounts += charge.amounts
+        told_input, told_output = told_input or charge.told_input, told_output or charge.told_output
         if charge.usd is not None:
             usd = (usd or ZERO) + charge.usd
             priced_tokens += charge.tokens
@@ -92,7 +113,7 @@ def spent(charges: Iterable[Charge]) -> Spent:
             untold += 0 if charge.tokens_told else charge.amounts.requests
         else:
             failed += charge.amounts.requests
-    return Spent(amounts, usd, unpriced, unpriced_tokens, untold, priced_tokens, failed)
+    return Spent(amounts, usd, unpriced, unpriced_tokens, untold, priced_tokens, failed, told_input, told_output)
 
 
 @dataclass(frozen=True)
@@ -208,9 +229,8 @@ class _Draft:
         key, is_known = self.key, self.priced in ("logged", "listed")
         usd = self.fixed + sum((part.usd for part in self.metered), ZERO) if is_known else None
         day = None if key.day is None else EPOCH + timedelta(days=key.day)
-        told = key.told_input or key.told_output
         named = (key.workload, self.placement, key.provider, key.model, key.service_tier)
-        return Charge(*named, day, self.amounts, self.priced, usd, told, self.reason, self.reference)
+        return Charge(*named, day, self.amounts, self.priced, usd, key.told_input, key.told_output, self.reason, self.reference)
 
 
 class _Pricing:

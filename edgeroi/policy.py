@@ -143,7 +143,7 @@ class Answers:
     @property
     def failure_ratio(self) -> float:
         """The share of requests nobody answered; availability is the rest."""
-        return min(1.0, float(self.weights[self.failed].sum()))
+        return 1.0 if self.failed.all() else min(1.0, float(self.weights[self.failed].sum()))
 
     def latency(self, measure: Measure) -> Latency | None:
         """The distribution of one measure over the answered requests; ``None`` where it is unknown."""

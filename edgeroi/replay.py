@@ -78,8 +78,8 @@ class Outcome:
     why_unknown: str = ""
 
     def latency(self, measure: Measure = "e2e") -> Latency | None:
-        """How long the answered requests take; ``None`` where that is not known."""
-        return self.answers.latency(measure) if self.answers else None
+        """How long the answered requests take; ``None`` where that is not known, or nothing was answered: failures are no latency."""
+        return self.answers.latency(measure) if self.answers and not self.answers.failed.all() else None
 
     @property
     def availability(self) -> float | None:

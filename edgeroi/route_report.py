@@ -317,15 +317,15 @@ def route_report(routes: Routes) -> Report:
 def _policies(routes: Routes) -> Table:
     columns = (
         Column("policy", "policy"),
-        Column("answered", "answered by"),
+        Column("answered", "answered by", rank=1),
         Column("share_edge", "edge", "ratio"),
         Column("cost_usd_month", "USD/month", "usd", rank=1),
         Column("cost_usd_per_1k", "USD/1k", "usd"),
         Column("p50_ms", "p50", "ms", interval=True),
-        Column("p95_ms", "p95", "ms", interval=True),
-        Column("p99_ms", "p99", "ms", interval=True),
+        Column("p95_ms", "p95", "ms", interval=True, rank=3),
+        Column("p99_ms", "p99", "ms", interval=True, rank=2),
         Column("quality", "quality", "number", interval=True, rank=1),
-        Column("availability", "available", "ratio"),
+        Column("availability", "available", "ratio", rank=2),
         Column("net_usd_month", "net/month", "usd_signed", rank=1),
     )
     rows = tuple(Row(tuple(_cells(line)), _detail(line, routes.counts.n)) for line in routes.lines)
@@ -375,7 +375,8 @@ def _detail(line: Line, n: int) -> str:
     weaker = [source for source in SOURCES if outcome.sources.get(source)]
     said = [f"{outcome.sources[source]:,} requests {_WORDS[source]}" for source in weaker if weaker != ["asked"]]
     if outcome.unpriced:
-        said.append(f"{outcome.unpriced:,} calls without a cost count as the mean of the others")
+        counted = "count as the mean of the others" if outcome.usd is not None else "leave what it costs unknown"
+        said.append(f"{outcome.unpriced:,} calls without a cost {counted}")
     return " · ".join(said)
 
 

@@ -119,7 +119,8 @@ _FRAME_LABELS = ("day", "placement", "provider", "model", "workload", "service_t
 def _frame_row(charge: Charge) -> tuple[object, ...]:
     labels = tuple(getattr(charge, name) for name in _FRAME_LABELS)
     usd = None if charge.usd is None else float(charge.usd)
-    tokens = (getattr(charge.amounts, name) if charge.tokens_told else None for name in _TOKENS)
+    of_charge = spent((charge,))
+    tokens = (of_charge.told(name) for name in _TOKENS)
     return (*labels, charge.amounts.requests, *tokens, usd)
 
 
@@ -147,8 +148,7 @@ def _facts(found: Spending) -> Iterator[str]:
     total, edge = found.ledger.total, found.edge
     yield span_words(*found.span_ns)
     yield f"{total.amounts.requests:,} requests"
-    tokens = total.amounts.input_tokens + total.amounts.output_tokens
-    yield f"{tokens:,} tokens"
+    yield "tokens unknown" if total.tokens is None else f"{total.tokens:,} tokens"
     yield "no known cost" if total.usd is None else dollars(float(total.usd))
     if edge.spend is not None:
         of_tokens = f", {share(edge.tokens)} of tokens" if edge.tokens is not None else ""
@@ -190,8 +190,8 @@ def _amount_cells(told: Spent, total: Spent) -> tuple[Cell, ...]:
     each = None if told.usd is None or not priced else told.usd * 1000 / priced
     return (
         count(told.amounts.requests),
-        count(told.amounts.input_tokens),
-        count(told.amounts.output_tokens),
+        count(told.told("input_tokens")),
+        count(told.told("output_tokens")),
         usd(told.usd),
         ratio(float(told.usd / total.usd) if told.usd is not None and total.usd else None),
         usd(each),
@@ -285,9 +285,15 @@ def _projection_words(ends: Projection) -> Iterator[str]:
         + "."
     )
     if ends.trend is not None:
-        likely, low, high = (signed(30 * slope) for slope in (ends.trend.usd_per_day, ends.trend.low, ends.trend.high))
+        slopes = (ends.trend.usd_per_day, ends.trend.low, ends.trend.high)
+        likely, low, high = (signed(_undusted(30 * slope, ends.likely_usd)) for slope in slopes)
         said = f"{likely} a day after 30 days ({low} to {high})"
         yield f"Trend: {said}." if ends.trend.is_shown else f"No trend shown: {said}."
+
+
+def _undusted(usd: float, beside: float) -> float:
+    """Without what is left over when equal floating-point numbers are fitted: less than a thousand-millionth of what a month costs."""
+    return usd if abs(usd) > 1e-9 * beside else 0.0
 
 
 def _pattern_words(factors: tuple[float, ...]) -> str:
@@ -439,12 +445,11 @@ def _document(found: Spending) -> Mapping[str, Json]:
 
 
 def _spent_document(told: Spent) -> dict[str, Json]:
-    amounts = told.amounts
     return {
-        "requests": amounts.requests,
+        "requests": told.amounts.requests,
         "cost_usd": told.usd,
-        "tokens": amounts.input_tokens + amounts.output_tokens,
-        **{name: getattr(amounts, name) for name in _TOKENS},
+        "tokens": told.tokens,
+        **{name: told.told(name) for name in _TOKENS},
         "unpriced_requests": told.unpriced_requests,
         "unpriced_tokens": told.unpriced_tokens,
         "failed_without_use": told.failed_requests,

@@ -11,7 +11,7 @@ from scipy import stats
 from test_schemas import broken_by
 
 import edgeroi
-from edgeroi.ab_report import ab_report
+from edgeroi.ab_report import ab_report, summary
 from edgeroi.arms import Requests
 from edgeroi.cli.main import run
 from edgeroi.errors import EdgeroiError
@@ -321,6 +321,14 @@ def test_a_dearer_arm_of_saved_profiles_is_no_free_gain(tmp_path):
     assert "not judged" in ab_report(found).sections[0].lines[1]
 
 
+def test_a_cost_that_nobody_can_judge_chooses_no_arm():
+    """One request of each arm, the edge's dearer: neither shown nor disproved, so neither arm is chosen."""
+    frame = pd.DataFrame({"placement": ["cloud", "edge"], "workload": "search", "cost_usd": [1e-3, 1.1e-3], "latency_ms": 100.0})
+    found = edgeroi.ab(frame, arm="placement")
+    assert [trial.decision for trial in found.trials] == ["undecided"]
+    assert summary(found.judged) == "edge undecided for search"
+
+
 def test_a_scenario_names_what_was_saved(tmp_path, capsys):
     log = written(told(4000).rename(columns={"placement": "variant"}), tmp_path / "x.jsonl")
     assert ended("ab", log, "--save", tmp_path / "arms.profile") == 0
@@ -384,9 +392,16 @@ def test_the_same_log_gives_the_same_bytes_whoever_reads_it(tmp_path, capsys):
     assert outs[0] == outs[1]
 
 
-def test_without_arms_or_rows_there_is_no_experiment():
+def test_without_arms_or_rows_there_is_no_experiment(tmp_path, capsys):
     with pytest.raises(EdgeroiError, match="two"):
         edgeroi.ab(told(50).assign(placement="edge"), arm="placement")
+    with pytest.raises(EdgeroiError, match="with --arm, such as placement$"):
+        edgeroi.ab(told(50))
+    # A log without a request is a wrong input, as for every other command: the question was not asked of anything.
+    (tmp_path / "empty.jsonl").touch()
+    for command in ("ab", "ab-plan"):
+        assert ended(command, tmp_path / "empty.jsonl") == 2
+        assert "no request could be read" in capsys.readouterr().err
 
 
 # --- the sample ---

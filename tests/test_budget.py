@@ -18,7 +18,9 @@ from edgeroi.usage import Amounts
 def charge(placement: str | None, usd: str | None, tokens: int = 0, requests: int = 1, told: bool = True) -> Charge:
     amount = None if usd is None else D(usd)
     amounts = Amounts(requests, tokens)
-    return Charge("chat", placement, "p", "m", None, date(2026, 11, 5), amounts, "unpriced" if usd is None else "listed", amount, told)
+    return Charge(
+        "chat", placement, "p", "m", None, date(2026, 11, 5), amounts, "unpriced" if usd is None else "listed", amount, told, told
+    )
 
 
 def ends(low: float, likely: float, high: float, seen: float = 100.0) -> Projection:

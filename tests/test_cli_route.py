@@ -21,6 +21,8 @@ import edgeroi
 from edgeroi.cli.main import app
 from edgeroi.cli.schema import schema_text
 from edgeroi.errors import EdgeroiError
+from edgeroi.renderers import Page, renderer
+from edgeroi.route_report import route_report
 from edgeroi.scenario import load_routes, shipped_routes
 
 ROOT = Path(__file__).parents[1]
@@ -253,6 +255,28 @@ def test_a_slip_is_told_with_what_to_write(args: tuple[str, ...], said: str) -> 
     assert said in str(slip)
 
 
+def test_a_narrow_terminal_keeps_what_a_policy_costs_and_its_median() -> None:
+    written = renderer("table").render(route_report(edgeroi.route(LOG)), Page(width=60))
+    header = next(line for line in written.splitlines() if line.startswith("policy"))
+    assert header.split() == ["policy", "edge", "USD/1k", "p50"]
+    assert "left out for width: answered by, USD/month, quality, p99, available, p95 (" in written
+
+
+def test_what_nobody_answered_has_no_latency(tmp_path: Path) -> None:
+    """Failures are outside the quantiles: an edge that only fails, and fast, must not look fast."""
+    rows = [
+        {"latency_ms": 5 + n % 7, "placement": place, "pair_id": f"p{n}", "status": 500 if place == "edge" else 200}
+        for n in range(300)
+        for place in ("edge", "cloud")
+    ]
+    log = tmp_path / "failing.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    edge = next(line for line in document(log)["policies"] if line["name"] == "edge")
+    assert (edge["availability"], edge["latency_ms"]) == (0, None)
+    # No call has a cost: there is no mean of others to count them by.
+    assert "300 calls without a cost leave what it costs unknown" in run(log).stdout
+
+
 def test_a_limit_out_of_reach_is_no_answer() -> None:
     done = run(LOG, "--sweep", "confidence", "--goal", "min-cost", "--quality-floor", "0.999")
     assert (done.returncode, done.stdout) == (3, "")
@@ -290,6 +314,10 @@ OPTIONS = "options: {edge: {placement: edge}, cloud: {placement: cloud}, routed:
     ("text", "said"),
     [
         ("edgeroi: 1\n" + OPTIONS, "`policies` is missing"),
+        (
+            "edgeroi: 1\n" + OPTIONS + "policies: {routed: {fallback: {first: edge}}}",
+            "under `options`, and here its name: `policies: [routed]`",
+        ),
         ("edgeroi: 1\npolicies: [rooted]\n" + OPTIONS, "policy.yaml:2:1 policies: no option 'rooted'; did you mean 'routed'"),
         ("edgeroi: 1\npolicies: [edge]\n" + OPTIONS, "'edge' is no policy"),
         ("edgeroi: 1\npolicies: [routed]\nlogs: x\n" + OPTIONS, "policy.yaml:3:1 logs: unknown key 'logs'"),

@@ -63,6 +63,12 @@ def planted(raised: str) -> str:
 # --- exit statuses ---------------------------------------------------------------------------------------------------------
 
 
+def test_choices_are_told_in_one_sentence() -> None:
+    done = run(["completion"])
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == ["error: Missing argument 'SHELL'. Choose from: bash, zsh, fish"]
+
+
 @pytest.mark.parametrize(
     ("raised", "status", "said"),
     [

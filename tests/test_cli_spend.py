@@ -230,6 +230,24 @@ def test_five_per_cent_of_spend_is_printed_as_what_it_is_of_tokens(forty: Path) 
     assert "gate: PASS" in done.stdout
 
 
+def test_tokens_that_no_request_tells_are_unknown_and_not_none(tmp_path: Path) -> None:
+    lines = [{"timestamp": f"2026-11-{day:02}T09:00:00Z", "latency_ms": 9, "cost_usd": 0.001, "workload": "chat"} for day in range(1, 15)]
+    log = tmp_path / "bare.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = edgeroi.spend(log)
+    held = ("tokens", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens")
+    total = json.loads(json.dumps(found.document, default=str))["total"]
+    assert [total[name] for name in held] == [None] * 5
+    assert "tokens unknown" in run(log).stdout
+    assert "edgeroi_tokens_total{" not in exposition(found)
+    # The same days without a difference between them: fitting leaves dust, and dust is no trend.
+    assert "No trend shown: +$0.00 a day after 30 days (+$0.00 to +$0.00)." in run(log).stdout
+    # One that tells its output alone leaves its input unknown.
+    log.write_text("".join(json.dumps({**line, "output_tokens": 7}) + "\n" for line in lines))
+    total = json.loads(json.dumps(edgeroi.spend(log).document, default=str))["total"]
+    assert [total[name] for name in held] == [98, None, None, None, 98]
+
+
 def test_the_gate_ends_as_the_contract_says(forty: Path) -> None:
     """A day is 0.004 USD without noise: November, begun with 9 days, will be 0.12."""
     log, prices = forty / "log.jsonl", ("--prices", forty / "prices.yaml")

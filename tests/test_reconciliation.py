@@ -122,7 +122,7 @@ def bill(
 
 def logged(day: int, usd: str | None, provider: str = "openai") -> Charge:
     told = ("unpriced", None) if usd is None else ("logged", D(usd))
-    return Charge(None, None, provider, "m", None, date(2026, 11, day), Amounts(3 if usd is None else 1), *told, True)  # type: ignore[arg-type]
+    return Charge(None, None, provider, "m", None, date(2026, 11, day), Amounts(3 if usd is None else 1), *told, True, True)  # type: ignore[arg-type]
 
 
 def held(lines: list[BillLine], charges: list[Charge], whole: range = range(1, 31), **more: object) -> Reconciliation:

@@ -230,6 +230,13 @@ def test_a_narrow_page_leaves_out_whole_columns_of_the_highest_rank_and_says_so(
     assert "column 29" in note
 
 
+def test_a_column_without_a_title_is_not_named_among_those_left_out() -> None:
+    columns = (Column("a", "A", "count"), Column("mark", "", rank=2), Column("long", "long", rank=1), Column("n", "n", "count"))
+    rows = (Row((count(1), text("better"), text("x" * 80), count(2))),)
+    note = renderer("table").render(Report("x", {}, (Table(columns, rows),)), Page(width=20)).splitlines()[-1]
+    assert note.startswith("left out for width: long (")
+
+
 def test_words_in_the_last_column_are_wrapped_rather_than_lost() -> None:
     columns = (Column("a", "A", "count"), Column("why", "why"))
     table = Table(columns, (Row((count(1), text("saves more than 122 ms, or an hour of waiting is worth more than 23 dollars"))),))

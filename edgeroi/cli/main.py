@@ -189,7 +189,9 @@ def _misused(error: Any) -> Exit:
         return Exit.USAGE
     if error.ctx is not None:
         say(error.ctx.get_usage())
-    return Exit(_failed(error.format_message().replace(": Value error, ", ": "), Exit.USAGE))
+    # Choices are listed a line each, behind a tab: one sentence here, as for every other mistake.
+    said = " ".join(error.format_message().replace(": Value error, ", ": ").split())
+    return Exit(_failed(said, Exit.USAGE))
 
 
 def _failed(message: str, status: int) -> int:

@@ -108,7 +108,7 @@ def _fitting(table: Table, page: Page) -> tuple[Table, tuple[str, ...]]:
         rank, place = max(((column.rank, place) for place, column in enumerate(table.columns)), default=(0, 0))
         if not rank:
             break
-        left_out.insert(0, table.columns[place].title)
+        left_out[:0] = filter(None, (table.columns[place].title,))
         table = table.without(place)
     return table, tuple(left_out)
 

@@ -23,7 +23,7 @@ from edgeroi.scenario.value import read_value
 from edgeroi.spec import OptionSpec, Scenario, WorkloadSpec
 from edgeroi.units import PER_REQUEST, REQUEST_RATE
 from edgeroi.values import ValueModel
-from edgeroi.yamltree import Table, read_tree
+from edgeroi.yamltree import Node, Table, read_tree
 
 _FOLDER = "policies"
 
@@ -104,7 +104,7 @@ def _route_file(top: Section, path: Path) -> RouteFile:
     check_version(top)
     options = {key: option for key, inner in top.sections("options", needed=True) if (option := option_of(inner, key, path.parent))}
     check_references(options, top)
-    policies = top.read("policies", words_of, needed=True, fix="name the options to replay, as in `[routed]`") or ()
+    policies = top.read("policies", _names_of, needed=True, fix="name the options to replay, as in `[routed]`") or ()
     for name in policies:
         if name not in options and not top.findings.errors:
             top.refuse("policies", f"no option {name!r}", did_you_mean(name, options))
@@ -152,6 +152,15 @@ def _of_scenario(scenario: Scenario, workload: str | None) -> RouteFile:
         scenario.prices_as_of,
         scenario.places,
     )
+
+
+def _names_of(node: Node) -> tuple[str, ...]:
+    """The names under ``policies``; whoever writes the policies themselves there is told where they go."""
+    if isinstance(node, Table):
+        names = ", ".join(node.keys)
+        fix = f"write what it is under `options`, and here its name: `policies: [{names}]`"
+        raise EdgeroiError("names of options are wanted, not the policies themselves", place=node.place, fix=fix)
+    return tuple(words_of(node))
 
 
 def _workload(scenario: Scenario, wanted: str | None) -> WorkloadSpec:
