@@ -122,10 +122,13 @@ if TYPE_CHECKING:
     from edgeroi.workload import Profile, SeenFrom
 
 __all__ = [
+    "Experiment",
+    "ExperimentPlan",
     "LatencyHistogram",
     "PriceBook",
     "ProbeRun",
     "Profile",
+    "Routes",
     "Scenario",
     "Spending",
     "Verdicts",
@@ -145,10 +148,13 @@ __version__ = "0.2.0"
 
 #: Where each public type is at home; ``import edgeroi`` imports none of them.
 _HOMES = {
+    "Experiment": "ab_report",
+    "ExperimentPlan": "plan_report",
     "LatencyHistogram": "histogram",
     "PriceBook": "prices",
     "ProbeRun": "probe_run",
     "Profile": "workload",
+    "Routes": "route_report",
     "Scenario": "spec",
     "Spending": "spend_report",
     "Verdicts": "verdict_report",

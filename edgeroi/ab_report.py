@@ -31,6 +31,7 @@ from edgeroi.report import (
     mark,
     text,
 )
+from edgeroi.shown import Shown
 from edgeroi.words import milliseconds, signed
 from edgeroi.workload import FileAccount
 
@@ -43,7 +44,7 @@ NO_EFFECT = "~"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Shown):
     """An experiment as it was read and judged; ``judged`` holds the guards and, per workload and arm, a trial with its effects."""
 
     judged: Judged
@@ -60,6 +61,15 @@ class Experiment:
     def trials(self) -> tuple[Trial, ...]:
         """One per workload and treated arm; none where the experiment is invalid."""
         return self.judged.trials
+
+    def __repr__(self) -> str:
+        """The decision in short."""
+        return f"<Experiment: {next(_headlines(self.judged))}>"
+
+    @property
+    def report(self) -> Report:
+        """What ``edgeroi ab`` says."""
+        return ab_report(self)
 
     @property
     def document(self) -> Mapping[str, Json]:

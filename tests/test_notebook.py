@@ -184,6 +184,19 @@ def test_what_was_spent_is_drawn_day_by_day() -> None:
     assert len(bars) == 28  # 24 October to 20 November, one placement
 
 
+def test_experiments_and_routes_show_themselves_too() -> None:
+    log = ROOT / "sample_logs" / "experiment.jsonl.gz"
+    routes = edgeroi.route(ROOT / "sample_logs" / "routed.jsonl.gz")
+    for result in (edgeroi.ab(log, arm="placement", unit="user_id"), edgeroi.ab_plan(log, effect=0.1), routes):
+        assert repr(result).startswith(f"<{type(result).__name__}: ")
+        words = "".join(read(result._repr_html_()).words)
+        said = [line for section in result.report.sections for line in getattr(section, "lines", ())]
+        assert said or result is routes
+        assert all(line in words for line in said)
+        with pytest.raises(TypeError, match="has no picture"):
+            result.plot()
+
+
 def test_a_picture_is_the_same_bytes_each_time_and_keeps_names_as_words(run: edgeroi.ProbeRun) -> None:
     one, two = run.plot()._repr_svg_(), run.plot()._repr_svg_()
     assert one == two
