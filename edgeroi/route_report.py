@@ -32,6 +32,7 @@ from edgeroi.report import (
     usd,
     usd_signed,
 )
+from edgeroi.shown import Shown
 from edgeroi.stats import QUANTILES
 from edgeroi.sweeping import Swept
 
@@ -95,7 +96,7 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Routes:
+class Routes(Shown):
     """Policies replayed over a log. Immutable; ``to_frame()`` has a row per policy."""
 
     version: str
@@ -119,6 +120,11 @@ class Routes:
     def line(self, name: str) -> Line:
         """What became of the requests under a policy, an option, or ``today``."""
         return next(line for line in self.lines if line.outcome.name == name)
+
+    @property
+    def report(self) -> Report:
+        """What the command says."""
+        return route_report(self)
 
     @cached_property
     def document(self) -> Mapping[str, Json]:
