@@ -13,6 +13,7 @@ from edgeroi.errors import EdgeroiError
 from edgeroi.histogram import LatencyHistogram
 from edgeroi.probe_run import ProbeRun
 from edgeroi.renderers._fragment import fragment
+from edgeroi.route_report import Routes
 from edgeroi.spend_report import Spending
 from edgeroi.verdict_report import Verdicts
 from edgeroi.workload import Profile
@@ -35,6 +36,8 @@ def picture(result: object) -> Any:
             _nets(axes, result)
         case Spending():
             _daily(axes, result)
+        case Routes():
+            _routes(axes, result)
         case _:
             raise TypeError(f"a {type(result).__name__} has no picture")
     return figure
@@ -82,6 +85,25 @@ def _distributions(axes: Any, samples: Any) -> None:
     axes.set_xscale("log", subs=(2, 5))
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.xaxis.set_minor_formatter("{x:,g}")
+    axes.set(xlabel="ms", ylabel="share answered within", ylim=(0, 1.01))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+
+
+def _routes(axes: Any, routes: Routes) -> None:
+    """Quality over the share of strong calls, where a threshold was swept and quality is known; else how soon each policy answers."""
+    known = [point for point in routes.curve.points if point.quality is not None] if routes.curve else []
+    if known and routes.swept:
+        axes.plot([point.strong_share for point in known], [point.quality for point in known], marker=".")
+        axes.plot([0, 1], [known[0].quality, known[-1].quality], color="grey", linestyle="--", linewidth=0.8)  # a coin
+        axes.set(xlabel=_label(f"share answered by {routes.swept.rule.strong}"), ylabel="quality")
+        axes.grid(alpha=0.3)
+        return
+    for line in routes.lines:
+        if (latency := line.outcome.latency()) is not None:
+            axes.step(latency.values_ms, latency.cumulative, where="post", label=_label(line.outcome.name))
+    axes.set_xscale("log", subs=(2, 5))
+    axes.xaxis.set_major_formatter("{x:,g}")
     axes.set(xlabel="ms", ylabel="share answered within", ylim=(0, 1.01))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

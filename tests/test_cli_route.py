@@ -194,6 +194,17 @@ def test_the_python_function_says_the_same() -> None:
         found.name = "other"  # type: ignore[misc]
 
 
+def test_a_notebook_shows_it(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'edgeroi[plot]'")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SUPPORT.read_text().replace("name: Questions to support", 'name: "<b>bold</b>"'))
+    swept, plain = edgeroi.route(LOG, policy, sweep="confidence"), edgeroi.route(LOG, policy, only="sure")
+    assert "<b>bold" not in swept._repr_html_()
+    assert "&lt;b&gt;bold" in swept._repr_html_()
+    assert "quality" in swept.plot()._repr_svg_()
+    assert "share answered within" in plain.plot()._repr_svg_()
+
+
 def test_what_rules_ask_and_the_log_does_not_tell_is_said() -> None:
     logs = [ROOT / "sample_logs" / f"embedding-{place}.jsonl" for place in ("edge", "cloud")]
     found = edgeroi.route(logs, SUPPORT, workload="search")
