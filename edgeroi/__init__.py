@@ -7,7 +7,6 @@ A line of this map imports only lines below it; the core knows no file, network,
 
     SHELL   cli/ · pytest_plugin                        one file per command: parse, call, render, exit · scenarios as tests
             interview                                   the three questions only people can answer
-            notebook                                    a result as HTML and as a picture
             draft · probing · replaying · demonstration   a scenario drafted · a plan run · a policy over a log · what demo shows
             spending                                    logs become spend
             experimenting                               logs -> arms -> a judged experiment
@@ -91,7 +90,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
-            errors · shown                              what can go wrong, and how it ends · results that notebooks show
+            shown                                       results that notebooks show and draw
+            errors                                      what can go wrong, and how it ends
             compiled                                    the part in C, where it was built; numpy does the same
 
 The Python API is what ``__all__`` names: functions, whose results are immutable, have ``to_frame()`` and ``plot()`` and show themselves in

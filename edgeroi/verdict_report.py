@@ -24,6 +24,7 @@ from edgeroi.report import (
     Cell,
     Column,
     Deferred,
+    Figure,
     Json,
     Node,
     Report,
@@ -124,6 +125,13 @@ class Verdicts(Shown):
     def report(self) -> Report:
         """What the command says."""
         return verdict_report(self)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Net of every workload with its interval, and what each answer hangs on; none where no price is known."""
+        from edgeroi.verdict_figures import verdict_figures
+
+        return verdict_figures(self.decisions)
 
     @property
     def document(self) -> Mapping[str, Json]:
@@ -790,6 +798,13 @@ def _judged(books: Books) -> Json:
         "felt_share": seen.share if seen else None,
         "felt_from_ms": seen.felt_from_ms if seen else None,
     }
+
+
+def net_of(decision: Decision) -> tuple[float, float, float] | None:
+    """Net a month with the ends of its 90 % interval; ``None`` where it is not known."""
+    found = _candidate(decision)
+    net, low, high = (found[f"net_{end}usd_month"] for end in ("", "low_", "high_"))
+    return (net, low, high) if isinstance(net, float) and isinstance(low, float) and isinstance(high, float) else None
 
 
 def _candidate(decision: Decision) -> dict[str, Json]:
