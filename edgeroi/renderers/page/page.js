@@ -191,12 +191,15 @@
       series: parts.map((part, place) => ({
         type: "bar", name: part, stack: "all", barMaxWidth: 34,
         itemStyle: {color: series(place + 1), borderColor: colour("panel"), borderWidth: 1},
-        data: labels.map((label) => {
-          const bar = figure.bars.find((each) => each.label === label && each.part === part);
-          return bar ? bar.end - bar.start : null;
-        }),
+        data: lengths(figure, labels, part),
       })),
     };
+  }
+
+  /** How long a part is on each line; null where the line has none. */
+  function lengths(figure, labels, part) {
+    const found = new Map(figure.bars.filter((bar) => bar.part === part).map((bar) => [bar.label, bar.end - bar.start]));
+    return labels.map((label) => found.get(label) ?? null);
   }
 
   /** The same upright, in the order of their labels. */
