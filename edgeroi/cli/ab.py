@@ -94,7 +94,7 @@ def ab(
     with progress("reading") as at:
         experiment, profile = experiment_in(logs, said.reading(), design, jobs=jobs, progress=at)
     write_report(ab_report(experiment, drawn=form == options.ReportFormat.html), form.value, output)
-    if plot is not None:
+    if plot is not None and experiment.is_valid:  # how the run ends is of an invalid one, which has nothing to draw
         write_plot(experiment.figures, plot)
     if save is not None and experiment.is_valid:
         write_file(save, dumped(profile))

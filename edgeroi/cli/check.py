@@ -121,7 +121,7 @@ def check(
     )
     verdicts = since_of(verdicts, base, baseline, min_change)
     _write(verdicts, form, output, others)
-    if plot is not None:
+    if plot is not None and (verdicts.figures or verdicts.gate == "pass"):  # the gate's own end comes before there being no picture
         write_plot(verdicts.figures, plot)
     if verdicts.gate == "fail":
         raise GateFailed
