@@ -159,7 +159,7 @@ version to the next.
 
 - `.to_frame()`: a pandas DataFrame, numbers unrounded, unknown as missing;
 - `_repr_html_()`: the command's own table, for notebooks, with everything from a log escaped;
-- `.plot()`: a matplotlib figure (`pip install 'edgeroi[plot]'`).
+- `.plot()`: a matplotlib figure (`pip install 'edgeroi[plot]'`), of what its `.figures` hold: the same as `--plot` writes.
 
 Mistakes in input raise `edgeroi.errors.EdgeroiError`, which names file, line, key and the fix.
 A [notebook](../how-to/notebook.md) shows them at work.

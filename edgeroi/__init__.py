@@ -7,7 +7,6 @@ A line of this map imports only lines below it; the core knows no file, network,
 
     SHELL   cli/ · pytest_plugin                        one file per command: parse, call, render, exit · scenarios as tests
             interview                                   the three questions only people can answer
-            notebook                                    a result as HTML and as a picture
             draft · probing · replaying · demonstration   a scenario drafted · a plan run · a policy over a log · what demo shows
             spending                                    logs become spend
             experimenting                               logs -> arms -> a judged experiment
@@ -91,7 +90,8 @@ A line of this map imports only lines below it; the core knows no file, network,
             stats · queueing                            order statistics, intervals · Erlang, M/M/c, where many small queues lose
             units · words                               quantities that carry their units · numbers as sentences write them
             estimate                                    a number with its interval, n, basis and notes
-            errors · shown                              what can go wrong, and how it ends · results that notebooks show
+            shown                                       results that notebooks show and draw
+            errors                                      what can go wrong, and how it ends
             compiled                                    the part in C, where it was built; numpy does the same
 
 The Python API is what ``__all__`` names: functions, whose results are immutable, have ``to_frame()`` and ``plot()`` and show themselves in
@@ -122,10 +122,13 @@ if TYPE_CHECKING:
     from edgeroi.workload import Profile, SeenFrom
 
 __all__ = [
+    "Experiment",
+    "ExperimentPlan",
     "LatencyHistogram",
     "PriceBook",
     "ProbeRun",
     "Profile",
+    "Routes",
     "Scenario",
     "Spending",
     "Verdicts",
@@ -145,10 +148,13 @@ __version__ = "0.2.0"
 
 #: Where each public type is at home; ``import edgeroi`` imports none of them.
 _HOMES = {
+    "Experiment": "ab_report",
+    "ExperimentPlan": "plan_report",
     "LatencyHistogram": "histogram",
     "PriceBook": "prices",
     "ProbeRun": "probe_run",
     "Profile": "workload",
+    "Routes": "route_report",
     "Scenario": "spec",
     "Spending": "spend_report",
     "Verdicts": "verdict_report",

@@ -15,10 +15,14 @@ from edgeroi.effects import Effect, Ends
 from edgeroi.experiment import Decision, Finding, Judged, Pairing, Trial
 from edgeroi.guards import Guard
 from edgeroi.report import (
+    Axis,
+    Bar,
     Cell,
     CellValue,
     Column,
+    Figure,
     Json,
+    Mark,
     Report,
     Row,
     Section,
@@ -29,8 +33,10 @@ from edgeroi.report import (
     envelope,
     file_document,
     mark,
+    ratio,
     text,
 )
+from edgeroi.shown import Shown
 from edgeroi.words import milliseconds, signed
 from edgeroi.workload import FileAccount
 
@@ -43,7 +49,7 @@ NO_EFFECT = "~"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Shown):
     """An experiment as it was read and judged; ``judged`` holds the guards and, per workload and arm, a trial with its effects."""
 
     judged: Judged
@@ -60,6 +66,21 @@ class Experiment:
     def trials(self) -> tuple[Trial, ...]:
         """One per workload and treated arm; none where the experiment is invalid."""
         return self.judged.trials
+
+    def __repr__(self) -> str:
+        """The decision in short."""
+        return f"<Experiment: {next(_headlines(self.judged))}>"
+
+    @property
+    def report(self) -> Report:
+        """What ``edgeroi ab`` says."""
+        return ab_report(self)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The change of every number with its interval; none where the experiment is invalid, or no change is known."""
+        found = _forest(self)
+        return () if found is None else (found,)
 
     @property
     def document(self) -> Mapping[str, Json]:
@@ -80,9 +101,10 @@ def _plain(key: str, cell: Cell) -> CellValue:
     return None if key in ("control", "treated") and cell.kind == "text" else cell.value
 
 
-def ab_report(experiment: Experiment) -> Report:
-    """The report: what to do, the effects, and the guards that stood before them."""
+def ab_report(experiment: Experiment, *, drawn: bool = False) -> Report:
+    """The report: what to do, the effects, and the guards that stood before them; with ``drawn`` the effects as a picture too."""
     sections: list[Section] = [Text(tuple(_headlines(experiment.judged)), tone="plain" if experiment.is_valid else "bad")]
+    sections += experiment.figures if drawn else ()
     if experiment.trials:
         sections.append(Table(_COLUMNS, tuple(_rows(experiment)), name="ab", caption=tuple(_caption(experiment))))
     sections.append(Table(_GUARD_COLUMNS, tuple(_guard_rows(experiment.judged)), title="guards", name="guards"))
@@ -279,6 +301,50 @@ def _guard_rows(judged: Judged) -> Iterator[Row]:
 
 def _of(trial: Trial, judged: Judged) -> str:
     return trial.workload if len(judged.arms) == 2 else f"{trial.workload}, {trial.treated}"
+
+
+# ---- the picture ----
+
+
+def _forest(experiment: Experiment) -> Figure | None:
+    """The relative change of every number, a line each; of those nothing is known of there is none."""
+    told = [(trial, found) for trial in experiment.trials for found in trial.findings]
+    bars = tuple(bar for trial, found in told if (bar := _change_bar(trial, found, experiment.judged)) is not None)
+    if not bars:
+        return None
+    level = f"{experiment.judged.design.doubt.level:.0%}".replace("%", " %")
+    columns = (*(Column(name, name) for name in ("workload", "arm", "metric")), Column("relative", "change", "ratio", interval=True))
+    rows = tuple(
+        Row((text(trial.workload), text(trial.treated), text(found.metric.title), _change_cell(found.effect.relative)))
+        for trial, found in told
+    )
+    title = f"change against {experiment.judged.control}, relative, with its {level} interval"
+    table = Table(columns, rows, title, ("an interval that is open on a side goes on to the edge of the picture",), "changes")
+    x, y = Axis("change", "ratio"), Axis("number", "text")
+    return Figure("intervals", title, x, y, table, bars=bars, marks=(Mark(0.0, "no change"),), name="changes")
+
+
+_SHOWN = {"better": "better", "worse": "worse", "same": "no difference shown"}
+
+
+def _change_bar(trial: Trial, found: Finding, judged: Judged) -> Bar | None:
+    change = found.effect.relative
+    low, high = _open(change)
+    if math.isnan(low) and math.isnan(high) and not math.isfinite(change.value):
+        return None
+    label = f"{_of(trial, judged)}: {found.metric.title}"
+    return Bar(label, low, high, _SHOWN[found.verdict], _known(change.value), _TONES[found.verdict])
+
+
+def _open(change: Ends) -> tuple[float, float]:
+    """The ends, NaN where nothing supports one: nothing falls by more than all of it."""
+    low = change.low if math.isfinite(change.low) and change.low > -1 else math.nan
+    return low, change.high if math.isfinite(change.high) else math.nan
+
+
+def _change_cell(change: Ends) -> Cell:
+    low, high = (_known(end) for end in _open(change))
+    return ratio(_known(change.value), low, high)
 
 
 # ---- the document ----

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeroi.histogram import LatencyHistogram
 from edgeroi.latency import Latency
 from edgeroi.report import Axis, Cell, Column, Curve, Figure, Row, Table, ms, ratio, text
 from edgeroi.stats import NEEDED, QUANTILES, wilson
@@ -38,6 +39,12 @@ def cdf(shown: Sequence[Ranked], title: str) -> Figure | None:
     return Figure(
         "curves", title, Axis("ms", "ms", True), Axis("share done by then", "ratio"), _quantile_table(shown, title), curves, name="cdf"
     )
+
+
+def distribution_of(samples: Sequence[tuple[str, LatencyHistogram]], title: str) -> tuple[Figure, ...]:
+    """The figure of samples with a name, those without a value left out; none of none."""
+    found = cdf([Ranked(name, Latency.of(sample, 0.0)) for name, sample in samples if sample.n], title)
+    return () if found is None else (found,)
 
 
 def _cdf_curve(one: Ranked) -> Curve:

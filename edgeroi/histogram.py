@@ -14,12 +14,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeroi.shown import Pictured
 from edgeroi.stats import order_statistic_ranks
+
+if TYPE_CHECKING:
+    from edgeroi.report import Figure
 
 #: Bits of a double's mantissa that a bucket ignores: 52 - 10 leaves 1,024 steps an octave.
 _DROPPED_BITS = 42
@@ -46,7 +50,7 @@ def _no_ints() -> Ints:
 
 
 @dataclass(frozen=True, eq=False)
-class LatencyHistogram:
+class LatencyHistogram(Pictured):
     """Durations in buckets: ``keys`` ascending, with their ``counts`` and ``sums_ns``; ``least_ns`` and ``most_ns`` are exact."""
 
     keys: Ints = field(default_factory=_no_ints)
@@ -105,6 +109,13 @@ class LatencyHistogram:
     def values_ms(self) -> NDArray[np.float64]:
         """The value of each bucket, ascending: the mean of what it holds, ms."""
         return self.sums_ns / self.counts / _NS_PER_MS
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The share of values up to each, with the intervals of its quantiles; none of no value."""
+        from edgeroi.distributions import distribution_of
+
+        return distribution_of([("all", self)], "share of values up to each")
 
     @property
     def mean_ms(self) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, file_document, ratio, text
 from edgeroi.sample_sizes import Size, Wanted
+from edgeroi.shown import Shown
 from edgeroi.workload import FileAccount
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _WEEK = 7
 
 
 @dataclass(frozen=True)
-class ExperimentPlan:
+class ExperimentPlan(Shown):
     """What an experiment takes, number by number, read from the log of what is there today."""
 
     wanted: Wanted
@@ -34,6 +35,15 @@ class ExperimentPlan:
         if found is None:
             raise KeyError(metric)
         return found
+
+    def __repr__(self) -> str:
+        """What was planned for."""
+        return f"<ExperimentPlan: {', '.join(f'{size.workload} {size.metric.name}' for size in self.sizes)}>"
+
+    @property
+    def report(self) -> Report:
+        """What ``edgeroi ab-plan`` says."""
+        return plan_report(self)
 
     @property
     def document(self) -> Mapping[str, Json]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeroi.distributions import distribution_of
 from edgeroi.exchange import Exchange
-from edgeroi.histogram import nearest_rank
+from edgeroi.histogram import LatencyHistogram, nearest_rank
 from edgeroi.hybrid import kind_of
 from edgeroi.pairs import Difference
 from edgeroi.prediction import Prediction
 from edgeroi.probe_run import PolicyRun, ProbeRun, TargetRun
-from edgeroi.report import Cell, Column, Json, Report, Row, Table, Text, count, envelope, ms, text
+from edgeroi.report import Cell, Column, Figure, Json, Report, Row, Table, Text, count, envelope, ms, text
 from edgeroi.stats import NEEDED, QUANTILES, order_statistic_ranks
 from edgeroi.trust import BLIND, SelfTest, quantile_of
 
@@ -64,6 +65,16 @@ def probe_report(run: ProbeRun, profiled: Report | None, version: str) -> Report
         "groups": profiled.document.get("groups"),
     }
     return Report("probe", document, sections, profiled.notes)
+
+
+def figures_of(run: ProbeRun) -> tuple[Figure, ...]:
+    """The distribution of every target's answers."""
+    samples = [(each.target.name, _sample(each)) for each in run.targets]
+    return distribution_of(samples, "latency, end to end: share of requests done by then")
+
+
+def _sample(each: TargetRun) -> LatencyHistogram:
+    return LatencyHistogram.from_ms(np.asarray([exchange.latency_ms for exchange in each.successes], np.float64))
 
 
 def frame_of(run: ProbeRun) -> pd.DataFrame:

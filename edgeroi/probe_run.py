@@ -16,7 +16,7 @@ from edgeroi.trust import Rates, SelfTest
 if TYPE_CHECKING:
     import pandas as pd
 
-    from edgeroi.report import Report
+    from edgeroi.report import Figure, Report
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,13 @@ class ProbeRun(Shown):
         from edgeroi.probe_report import probe_report
 
         return probe_report(self, None, __version__)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """How the answers of each target are distributed; none without an answer."""
+        from edgeroi.probe_report import figures_of
+
+        return figures_of(self)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per target: requests, failures, rates, quantiles with their intervals; numbers unrounded, unknown as missing."""

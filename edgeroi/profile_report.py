@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -181,6 +182,12 @@ def profile_report(profile: Profile, *, version: str, saving_ms: float = 50.0, d
         "saving_ms": saving_ms,
     }
     return Report("profile", document, (*sections, account(profile)), notes)
+
+
+def figures_of(profile: Profile) -> tuple[Figure, ...]:
+    """The one picture of a profile: how latencies are distributed, end to end where that is known."""
+    told = _figures(_lines(profile, _outline(profile), 0.0))
+    return tuple(islice((figure for figure in told if figure.name == "cdf"), 1))
 
 
 #: So many distributions can be told apart in one figure.

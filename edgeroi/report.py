@@ -175,8 +175,9 @@ class Tree:
     title: str = ""
 
 
-#: ``curves`` are lines, ``steps`` hold each y until the next x; ``stacks`` are bars made of parts, ``ranges`` go from a start to an end.
-FigureKind = Literal["curves", "steps", "stacks", "ranges"]
+#: ``curves`` are lines, ``steps`` hold each y until the next x; ``stacks`` are bars made of parts, ``columns`` the same upright, in the
+#: order of their labels; ``ranges`` go from a start to an end, ``intervals`` too, with a point between.
+FigureKind = Literal["curves", "steps", "stacks", "columns", "ranges", "intervals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +203,18 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar on the line ``label``, from ``start`` to ``end``; of a stack ``part`` names the piece."""
+    """A bar on the line ``label``, from ``start`` to ``end``; of a stack ``part`` names the piece.
+
+    Of an interval ``at`` is the number it is of, ``None`` where only a bound is known; an end that nothing supports is NaN, and is drawn to
+    the edge. There ``part`` and ``tone`` say what is thought of it.
+    """
 
     label: str
     start: float
     end: float
     part: str = ""
+    at: float | None = None
+    tone: Tone = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +223,16 @@ class Mark:
 
     at: float
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A point with a name, upon the curves; ``chosen``: the one that is meant before all others."""
+
+    x: float
+    y: float
+    name: str
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,6 +247,7 @@ class Figure:
     curves: tuple[Curve, ...] = ()
     bars: tuple[Bar, ...] = ()
     marks: tuple[Mark, ...] = ()
+    spots: tuple[Spot, ...] = ()
     name: str = "figure"
 
 

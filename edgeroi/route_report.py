@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,18 +10,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from edgeroi.calibration import Bin, Chosen, Curve, HeldOut, Misrouted, Point
+from edgeroi.distributions import Ranked, cdf
 from edgeroi.estimate import Estimate
 from edgeroi.latency import Latency
 from edgeroi.option import EDGE
 from edgeroi.replay import SOURCES, Outcome
 from edgeroi.report import (
+    Axis,
     Cell,
     Column,
     Deferred,
+    Figure,
     Json,
     Report,
     Row,
     Section,
+    Spot,
     Table,
     Text,
     count,
@@ -32,6 +37,8 @@ from edgeroi.report import (
     usd,
     usd_signed,
 )
+from edgeroi.report import Curve as Drawn
+from edgeroi.shown import Shown
 from edgeroi.stats import QUANTILES
 from edgeroi.sweeping import Swept
 
@@ -95,7 +102,7 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Routes:
+class Routes(Shown):
     """Policies replayed over a log. Immutable; ``to_frame()`` has a row per policy."""
 
     version: str
@@ -119,6 +126,26 @@ class Routes:
     def line(self, name: str) -> Line:
         """What became of the requests under a policy, an option, or ``today``."""
         return next(line for line in self.lines if line.outcome.name == name)
+
+    def __repr__(self) -> str:
+        """Which policies, and over what."""
+        return f"<Routes: {', '.join(line.outcome.name for line in self.lines)}>"
+
+    @property
+    def report(self) -> Report:
+        """What ``edgeroi route`` says."""
+        return route_report(self)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Quality and p95 over cost along the threshold, where one was swept; else how soon each policy answers, where that is known."""
+        if self.curve and self.swept:
+            return tuple(_trades(self, self.swept, self.curve))
+        known = [(line.outcome.name, line.outcome.latency("e2e")) for line in self.lines]
+        found = cdf(
+            [Ranked(name, latency) for name, latency in known if latency is not None], f"{self.name}: share of requests done by then"
+        )
+        return () if found is None else (found,)
 
     @cached_property
     def document(self) -> Mapping[str, Json]:
@@ -304,9 +331,9 @@ def _confidence_document(each: Confidence) -> Json:
 # ---- for people -------------------------------------------------------------------------------------------------------------
 
 
-def route_report(routes: Routes) -> Report:
-    """The report: the policies, then the sweep and the chosen threshold, then what confidences are worth."""
-    sections: list[Section] = [_policies(routes)]
+def route_report(routes: Routes, *, drawn: bool = False) -> Report:
+    """The report: the policies, then the sweep and the chosen threshold, then what confidences are worth; with ``drawn`` pictures too."""
+    sections: list[Section] = [_policies(routes), *(routes.figures if drawn else ())]
     if routes.curve and routes.swept:
         sections += [_curve(routes.swept, routes.curve), *_best(routes)]
     for each in routes.confidences:
@@ -448,6 +475,60 @@ def _point_cells(point: Point) -> Iterator[Cell]:
     yield usd(None if point.usd is None else 1000 * point.usd)
     yield from (ms(point.p50), ms(point.p95), ms(point.p99))
     yield usd_signed(None if point.worth is None else 1000 * point.worth)
+
+
+# ---- the pictures ----
+
+
+def _trades(routes: Routes, swept: Swept, curve: Curve) -> Iterator[Figure]:
+    """What a threshold buys: quality, where the log tells it, and p95; over cost, or over the share of calls where no cost is known."""
+    priced = all(point.usd is not None for point in curve.points)
+    x = Axis("USD per 1,000 requests", "usd") if priced else Axis(f"share answered by {swept.rule.strong}", "ratio")
+    across = [_across(point.strong_share, point.usd, priced) for point in curve.points]
+    behind = _curve(swept, curve)
+    line = f"threshold of {swept.rule.field}"
+    quality = [math.nan if point.quality is None else point.quality for point in curve.points]
+    over = "cost" if priced else f"calls of {swept.rule.strong}"
+    if not all(map(math.isnan, quality)):
+        coin = Drawn("chosen by a coin", (across[0], across[-1]), (quality[0], quality[-1]))
+        drawn = (Drawn(line, tuple(across), tuple(quality)), coin)
+        title, y = f"{routes.name}: quality over {over}", Axis("quality", "number")
+        yield Figure("curves", title, x, y, behind, drawn, spots=tuple(_spots(routes, swept, "quality", priced)), name="quality_over_cost")
+    waits = (Drawn(line, tuple(across), tuple(point.p95 for point in curve.points)),)
+    title, y = f"{routes.name}: p95 over {over}", Axis("p95, ms", "ms")
+    yield Figure("curves", title, x, y, behind, waits, spots=tuple(_spots(routes, swept, "p95", priced)), name="p95_over_cost")
+
+
+def _across(strong_share: float, usd: float | None, priced: bool) -> float:
+    return 1000 * usd if priced and usd is not None else strong_share
+
+
+def _spots(routes: Routes, swept: Swept, what: Literal["quality", "p95"], priced: bool) -> Iterator[Spot]:
+    """Each end of the curve is an option alone, over the requests that were swept; what was chosen stands where the curve has it."""
+    assert routes.curve is not None
+    ends = {swept.rule.weak: min(routes.curve.points, key=_strong), swept.rule.strong: max(routes.curve.points, key=_strong)}
+    named = [(f"all {name}", point, False) for name, point in ends.items()]
+    if (found := routes.chosen) is not None:
+        share = found.held_out.strong_share.value
+        nearest = min(routes.curve.points, key=lambda point: _apart(point, found.threshold, share))
+        sign = ">=" if swept.rule.rising else "<="
+        said = "chosen" if found.threshold is None else f"chosen: {sign} {found.threshold:.4g}"
+        named.append((said, nearest, True))
+    for name, point, chosen in named:
+        y = getattr(point, what)
+        if y is not None:
+            yield Spot(_across(point.strong_share, point.usd, priced), y, name, chosen)
+
+
+def _strong(point: Point) -> float:
+    return point.strong_share
+
+
+def _apart(point: Point, threshold: float | None, share: float) -> tuple[float, float]:
+    """How far a point of the curve is from what was chosen: by threshold, where both have one."""
+    if threshold is None:
+        return (0.0, abs(point.strong_share - share))
+    return (math.inf if point.threshold is None else abs(point.threshold - threshold), abs(point.strong_share - share))
 
 
 def _best(routes: Routes) -> Iterator[Text]:

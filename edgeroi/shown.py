@@ -1,14 +1,36 @@
-"""Results that a notebook shows by themselves: as the command's own tables, and as a picture."""
+"""Results that a notebook shows by themselves: as the command's own tables, and as a picture of the same figures as everywhere."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeroi.errors import EdgeroiError
+
 if TYPE_CHECKING:
-    from edgeroi.report import Report
+    from edgeroi.report import Figure, Report
 
 
-class Shown:
+class Pictured:
+    """Something that can be drawn."""
+
+    __slots__ = ()
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What can be drawn of it, the same by ``plot()``, by ``--plot`` and on pages; none where nothing is known to draw."""
+        return ()
+
+    def plot(self) -> Any:
+        """Its ``figures`` as one matplotlib figure (``edgeroi[plot]``). Raises ``EdgeroiError`` where it has none."""
+        from edgeroi.renderers._picture import canvas
+
+        figures = self.figures
+        if not figures:
+            raise EdgeroiError(f"{type(self).__name__} has no picture: nothing is known that could be drawn", fix="see .report")
+        return canvas(figures)
+
+
+class Shown(Pictured):
     """A result with a ``report``; notebooks print it as HTML, in which everything that comes from a log is escaped."""
 
     __slots__ = ()
@@ -20,12 +42,6 @@ class Shown:
 
     def _repr_html_(self) -> str:
         """The report's tables and sentences, for a notebook."""
-        from edgeroi.notebook import fragment
+        from edgeroi.renderers._fragment import fragment
 
         return fragment(self.report)
-
-    def plot(self) -> Any:
-        """A matplotlib figure of it, needs ``edgeroi[plot]``: latencies as distributions, verdicts as net with its interval."""
-        from edgeroi.notebook import picture
-
-        return picture(self)

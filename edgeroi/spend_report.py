@@ -16,9 +16,12 @@ from edgeroi.option import EDGE
 from edgeroi.profile_report import account, span_words
 from edgeroi.reconciliation import Difference, Reconciliation
 from edgeroi.report import (
+    Axis,
+    Bar,
     Cell,
     Column,
     Deferred,
+    Figure,
     Json,
     Report,
     Row,
@@ -97,6 +100,12 @@ class Spending(Shown):
         return spend_report(self)
 
     @property
+    def figures(self) -> tuple[Figure, ...]:
+        """USD a day by placement; none where no day or no price is known."""
+        daily = _daily(self)
+        return () if daily is None else (daily,)
+
+    @property
     def document(self) -> Mapping[str, Json]:
         """What ``--format json`` prints."""
         return _document(self)
@@ -124,11 +133,11 @@ def _frame_row(charge: Charge) -> tuple[object, ...]:
     return (*labels, charge.amounts.requests, *tokens, usd)
 
 
-def spend_report(found: Spending) -> Report:
-    """The report of ``spend``."""
+def spend_report(found: Spending, *, drawn: bool = False) -> Report:
+    """The report of ``spend``; with ``drawn`` its picture too."""
     sections: list[Section] = []
     if found.ledger.charges:
-        sections += [Text((" · ".join(_facts(found)),)), _spend_table(found)]
+        sections += [Text((" · ".join(_facts(found)),)), _spend_table(found), *(found.figures if drawn else ())]
         sections += [_unpriced_table(found.ledger)] if found.ledger.unpriced else []
         sections += _months(found)
         sections.append(Text(tuple(_asides(found))))
@@ -138,6 +147,38 @@ def spend_report(found: Spending) -> Report:
         sections += _bill(found.reconciliation)
     sections.append(account(found.profile))
     return Report("spend", Deferred(lambda: _document(found)), tuple(sections), _all_notes(found))
+
+
+# The picture ----------------------------------------------------------------------------------------------------------
+
+
+def _daily(found: Spending) -> Figure | None:
+    """USD of every day by placement, one upon the other; what has no price or no time is in no day."""
+    if found.days is None:
+        return None
+    usd_of: dict[tuple[str, str], Decimal] = {}
+    for charge in found.ledger.charges:
+        if charge.usd is not None and charge.day is not None:
+            key = (charge.day.isoformat(), charge.placement or "-")
+            usd_of[key] = usd_of.get(key, Decimal(0)) + charge.usd
+    days = [found.days.day(place).isoformat() for place in range(found.days.n)]
+    places = sorted({place for _, place in usd_of})
+    bars = [bar for day in days for bar in _pile(day, [(place, usd_of[day, place]) for place in places if (day, place) in usd_of])]
+    columns = (Column("day", "day"), *(Column(f"usd_{at}", place, "usd") for at, place in enumerate(places)))
+    rows = tuple(Row((text(day), *(usd(usd_of.get((day, place))) for place in places))) for day in days)
+    title = "spend, USD a day by placement"
+    table = Table(columns, rows, title, ("UTC days; what has no price or no time is in none of them",), "daily")
+    return Figure("columns", title, Axis("day", "text"), Axis("USD a day", "usd"), table, bars=tuple(bars), name="daily") if bars else None
+
+
+def _pile(day: str, parts: Sequence[tuple[str, Decimal]]) -> Iterator[Bar]:
+    """The parts of a day, each upon the one before; a day of none keeps its place."""
+    below = 0.0
+    for place, money in parts:
+        yield Bar(day, below, below + float(money), place)
+        below += float(money)
+    if not parts:
+        yield Bar(day, 0.0, 0.0)
 
 
 def _all_notes(found: Spending) -> tuple[str, ...]:

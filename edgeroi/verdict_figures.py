@@ -12,9 +12,9 @@ from edgeroi.latency import Latency
 from edgeroi.option import Option
 from edgeroi.prices import Unpriced
 from edgeroi.prospect_report import s_curve, tornado
-from edgeroi.report import Axis, Bar, Cell, Column, Curve, Figure, Mark, Row, Section, Table, Text, text, usd
+from edgeroi.report import Axis, Bar, Cell, Column, Curve, Figure, Mark, Row, Section, Table, Text, mark, text, usd, usd_signed
 from edgeroi.verdict import Decision
-from edgeroi.verdict_report import weighed
+from edgeroi.verdict_report import WORDS, net_of, weighed
 from edgeroi.what_if import what_if
 
 #: More options than these make a picture of distributions unreadable; the candidate and the baseline come first.
@@ -47,6 +47,38 @@ def drawn_sections(decision: Decision) -> tuple[Section, ...]:
             found += [tornado_figure(case.books, case.workload), s_curve_figure(decision)]
         found.append(break_even_table(decision))
     return tuple(section for section in found if section is not None)
+
+
+def verdict_figures(decisions: Sequence[Decision]) -> tuple[Figure, ...]:
+    """The picture of verdicts: their nets, then one figure for each workload."""
+    nets = net_figure(decisions)
+    return (*(() if nets is None else (nets,)), *deciding_figures(decisions))
+
+
+def net_figure(decisions: Sequence[Decision]) -> Figure | None:
+    """Net a month of every workload with its 90 % interval; nothing is drawn of a net nobody knows."""
+    known = [(decision, net) for decision in decisions if (net := net_of(decision)) is not None]
+    if not known:
+        return None
+    bars = tuple(_net_bar(decision, *net) for decision, net in known)
+    columns = (
+        Column("workload", "workload"),
+        Column("verdict", "verdict", "mark"),
+        Column("net_usd_month", "net/month", "usd_signed", interval=True),
+    )
+    rows = tuple(
+        Row((text(decision.case.workload), mark(bar.part, bar.tone), usd_signed(*net)))
+        for (decision, net), bar in zip(known, bars, strict=True)
+    )
+    title = "net a month of each workload"
+    table = Table(columns, rows, title, ("with its 90 % interval, where ranges were stated or requests sampled",), "nets")
+    x, y = Axis("net, USD a month, 90 % interval", "usd_signed"), Axis("workload", "text")
+    return Figure("intervals", title, x, y, table, bars=bars, marks=(Mark(0.0, "net 0"),), name="nets")
+
+
+def _net_bar(decision: Decision, net: float, low: float, high: float) -> Bar:
+    word, tone = WORDS[decision.verdict]
+    return Bar(f"{decision.case.workload}: {word.lower()}", low, high, word.lower(), net, tone)
 
 
 def deciding_figures(decisions: Sequence[Decision]) -> tuple[Figure, ...]:

@@ -24,6 +24,7 @@ from edgeroi.report import (
     Cell,
     Column,
     Deferred,
+    Figure,
     Json,
     Node,
     Report,
@@ -124,6 +125,13 @@ class Verdicts(Shown):
     def report(self) -> Report:
         """What the command says."""
         return verdict_report(self)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Net of every workload with its interval, and what each answer hangs on; none where no price is known."""
+        from edgeroi.verdict_figures import verdict_figures
+
+        return verdict_figures(self.decisions)
 
     @property
     def document(self) -> Mapping[str, Json]:
@@ -792,10 +800,16 @@ def _judged(books: Books) -> Json:
     }
 
 
-def _candidate(decision: Decision) -> dict[str, Json]:
+def net_of(decision: Decision) -> tuple[float, float, float] | None:
+    """Net a month with the ends of its 90 % interval; ``None`` where it is not known."""
     books = decision.books
+    weighed = _known(decision) and (not has_value(decision.case) or books.likely.value is not None)
+    return (books.likely.net, books.net_low, books.net_high) if weighed else None
+
+
+def _candidate(decision: Decision) -> dict[str, Json]:
+    books, net = decision.books, net_of(decision)
     likely = books.likely if _known(decision) else None
-    weighed = likely is not None and (not has_value(decision.case) or likely.value is not None)
     judged_value = likely is not None and (has_value(decision.case) or isinstance(books.stakes.value, NoValue))
     return {
         "name": decision.case.candidate,
@@ -803,12 +817,10 @@ def _candidate(decision: Decision) -> dict[str, Json]:
         "value_usd_month": (likely.value or 0.0 if isinstance(books.stakes.value, NoValue) else likely.value)
         if likely and judged_value
         else None,
-        "net_usd_month": likely.net if likely and weighed else None,
-        "net_low_usd_month": books.net_low if weighed else None,
-        "net_high_usd_month": books.net_high if weighed else None,
-        "net_mean_usd_month": float(books.prospect.net.mean()) if weighed and books.prospect else None,
-        "p_worth_it": books.p_worth_it if weighed and not books.candidate.best_case else None,
-        "p_best_case": books.p_worth_it if weighed and books.candidate.best_case else None,
+        **dict(zip(("net_usd_month", "net_low_usd_month", "net_high_usd_month"), net or (None, None, None), strict=True)),
+        "net_mean_usd_month": float(books.prospect.net.mean()) if net and books.prospect else None,
+        "p_worth_it": books.p_worth_it if net and not books.candidate.best_case else None,
+        "p_best_case": books.p_worth_it if net and books.candidate.best_case else None,
         "basis": books.saved.basis if books.saved else None,
     }
 

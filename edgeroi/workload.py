@@ -20,7 +20,7 @@ from edgeroi.trust import BLIND
 if TYPE_CHECKING:
     import pandas as pd
 
-    from edgeroi.report import Report
+    from edgeroi.report import Figure, Report
 
 #: The values of the ``by`` columns, in their order; ``None`` where a request did not say.
 GroupKey = tuple[str | None, ...]
@@ -338,6 +338,13 @@ class Profile(Shown):
         from edgeroi.profile_report import profile_report
 
         return profile_report(self, version=__version__, saving_ms=50.0)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """How the latencies of its groups are distributed, with the intervals of the quantiles; none without a success."""
+        from edgeroi.profile_report import figures_of
+
+        return figures_of(self)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per group: counts, quantiles with their intervals, tokens, cost; numbers unrounded, unknown as ``None`` or NaN."""

@@ -197,6 +197,44 @@ def test_the_python_function_says_the_same() -> None:
         found.name = "other"  # type: ignore[misc]
 
 
+def test_a_notebook_shows_it(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'edgeroi[plot]'")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SUPPORT.read_text().replace("name: Questions to support", 'name: "<b>bold</b>"'))
+    swept, plain = edgeroi.route(LOG, policy, sweep="confidence"), edgeroi.route(LOG, policy, only="sure")
+    assert "<b>bold" not in swept._repr_html_()
+    assert "&lt;b&gt;bold" in swept._repr_html_()
+    assert "quality over cost" in swept.plot()._repr_svg_()
+    assert "share of requests done by then" in plain.plot()._repr_svg_()
+
+
+def test_what_a_threshold_buys_is_drawn_along_it_with_what_was_chosen() -> None:
+    found = edgeroi.route(LOG, SUPPORT, only="sure", sweep="confidence", goal="max-net")
+    quality, p95 = found.figures
+    curve, told = found.document["curve"], found.document["threshold"]["value"]
+    assert list(quality.curves[0].x) == [pytest.approx(point["cost_usd_per_1k_requests"]) for point in curve]
+    assert list(quality.curves[0].y) == [point["quality"] for point in curve]
+    assert list(p95.curves[0].y) == [point["latency_ms"]["p95"] for point in curve]
+    assert [(spot.name, spot.chosen) for spot in quality.spots] == [
+        ("all edge", False),
+        ("all cloud", False),
+        (f"chosen: >= {told:.4g}", True),
+    ]
+    ends = {spot.name: (spot.x, spot.y) for spot in quality.spots}
+    assert {ends["all edge"], ends["all cloud"]} == {(quality.curves[0].x[at], quality.curves[0].y[at]) for at in (0, -1)}
+    best = min(curve, key=lambda point: abs((point["threshold"] or 9) - told))
+    assert quality.spots[2].y == best["quality"]
+    assert quality.table.rows == p95.table.rows
+
+
+def test_without_a_sweep_every_policy_is_drawn_by_its_latencies() -> None:
+    found = edgeroi.route(LOG, SUPPORT, only="sure")
+    (figure,) = found.figures
+    assert [curve.name for curve in figure.curves] == ["today", "edge", "cloud", "sure"]
+    sure = figure.curves[-1]
+    assert sure.x[sure.y.index(0.5)] == found.line("sure").outcome.latency().quantile(0.5)  # type: ignore[union-attr]
+
+
 def test_what_rules_ask_and_the_log_does_not_tell_is_said() -> None:
     logs = [ROOT / "sample_logs" / f"embedding-{place}.jsonl" for place in ("edge", "cloud")]
     found = edgeroi.route(logs, SUPPORT, workload="search")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from test_readme import script
 
 import edgeroi
+from edgeroi.errors import EdgeroiError
 from edgeroi.loopback import Embedder, Server
 from edgeroi.renderers._fragment import fragment
 from edgeroi.report import Column, Node, Report, Row, Table, Text, Tree, mark, text, usd_signed
@@ -159,19 +162,26 @@ def test_a_distribution_is_drawn_at_its_quantiles(profile: edgeroi.Profile) -> N
     assert set(drawn) == {"embedding cloud", "embedding edge"}
     sample = profile.select(placement="edge").latency
     x, y = (np.asarray(values) for values in drawn["embedding edge"].get_data())
-    assert (np.diff(x) > 0).all()
-    assert y[-1] == 1
-    # The first time by which half are answered is the median of the log itself, within a bucket (0.1 %).
-    assert x[np.searchsorted(y, 0.5)] == pytest.approx(sample.quantile(0.5), rel=1e-3)
+    assert (np.diff(x) >= 0).all()
+    assert (y[0], y[-1]) == (0.001, 0.999)
+    # Each time by which a share is answered is the quantile of the log itself, and the band goes from one end of its interval to the other.
+    band = axes.collections[sorted(drawn).index("embedding edge")].get_paths()[0].vertices
+    for p in (0.5, 0.95):
+        assert x[np.searchsorted(y, p)] == pytest.approx(sample.quantile(p), rel=1e-3)
+        assert sorted({float(at) for at, share in band if share == p}) == pytest.approx(sample.interval(p), rel=1e-9)
 
 
 def test_a_net_is_drawn_with_its_interval(verdicts: edgeroi.Verdicts) -> None:
     frame = verdicts.to_frame()
     axes = verdicts.plot().axes[0]
-    assert [bar.get_width() for bar in axes.patches] == [pytest.approx(net) for net in frame["net_usd_month"][::-1]]
-    segments = axes.collections[0].get_segments()
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["suggest: worth it", "search-page: not worth it"]
+    points = [line for line in axes.get_lines() if line.get_marker() in ("o", "D")]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in points] == [
+        (pytest.approx(net), row) for row, net in enumerate(frame["net_usd_month"])
+    ]
+    segments = [collection.get_segments()[0] for collection in axes.collections]
     assert [tuple(ends[:, 0]) for ends in segments] == [
-        (pytest.approx(row.net_low_usd_month), pytest.approx(row.net_high_usd_month)) for row in frame[::-1].itertuples()
+        (pytest.approx(row.net_low_usd_month), pytest.approx(row.net_high_usd_month)) for row in frame.itertuples()
     ]
 
 
@@ -184,6 +194,43 @@ def test_what_was_spent_is_drawn_day_by_day() -> None:
     assert len(bars) == 28  # 24 October to 20 November, one placement
 
 
+def test_experiments_and_routes_show_themselves_too() -> None:
+    log = ROOT / "sample_logs" / "experiment.jsonl.gz"
+    routes = edgeroi.route(ROOT / "sample_logs" / "routed.jsonl.gz")
+    plan = edgeroi.ab_plan(log, effect=0.1)
+    for result in (edgeroi.ab(log, arm="placement", unit="user_id"), plan, routes):
+        assert repr(result).startswith(f"<{type(result).__name__}: ")
+        words = "".join(read(result._repr_html_()).words)
+        said = [line for section in result.report.sections for line in getattr(section, "lines", ())]
+        assert said or result is routes
+        assert all(line in words for line in said)
+        assert result is plan or result.plot().axes
+    with pytest.raises(EdgeroiError, match="ExperimentPlan has no picture"):
+        plan.plot()
+
+
+def test_an_experiment_is_drawn_as_the_change_of_every_number() -> None:
+    """``chat``'s p99 is known at neither end: its line goes from edge to edge. Errors that are 0 in an arm have no relative change."""
+    found = edgeroi.ab(ROOT / "sample_logs" / "experiment.jsonl.gz", arm="placement", unit="user_id")
+    frame = found.to_frame()
+    frame = frame[frame["relative"].notna()]
+    axes = found.plot().axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [f"{row.workload}: {row.metric}" for row in frame.itertuples()]
+    points = [line for line in axes.get_lines() if line.get_marker() in ("o", "D")]
+    assert [line.get_xdata()[0] for line in points] == list(frame["relative"])
+    # A sign is filled where a difference is shown, and a diamond where it is a loss.
+    signs = {"~": ("o", False), "better": ("o", True), "worse": ("D", True)}
+    assert [(line.get_marker(), line.get_markerfacecolor() != "white") for line in points] == [
+        signs[verdict] for verdict in frame["verdict"]
+    ]
+    spans = [tuple(collection.get_segments()[0][:, 0]) for collection in axes.collections]
+    assert spans[labels.index("chat: p99")] == axes.get_xlim()
+    row = frame[(frame["workload"] == "search") & (frame["metric"] == "p50")].iloc[0]
+    assert spans[labels.index("search: p50")] == (row["relative_low"], row["relative_high"])
+    assert len(found.figures[0].table.rows) == len(found.to_frame())
+
+
 def test_a_picture_is_the_same_bytes_each_time_and_keeps_names_as_words(run: edgeroi.ProbeRun) -> None:
     one, two = run.plot()._repr_svg_(), run.plot()._repr_svg_()
     assert one == two
@@ -191,11 +238,42 @@ def test_a_picture_is_the_same_bytes_each_time_and_keeps_names_as_words(run: edg
     assert "<b>" not in one
 
 
-def test_what_has_no_picture_says_so() -> None:
-    from edgeroi.notebook import picture
+def test_what_has_no_picture_says_so(tmp_path: Path) -> None:
+    log = tmp_path / "failed.jsonl"
+    log.write_text('{"latency_ms": 5, "status": 500}\n')
+    for nothing in (edgeroi.profile(log), edgeroi.LatencyHistogram()):
+        with pytest.raises(EdgeroiError, match=f"{type(nothing).__name__} has no picture"):
+            nothing.plot()
 
-    with pytest.raises(TypeError, match="a str has no picture"):
-        picture("x")
+
+def test_a_histogram_is_drawn_too() -> None:
+    line = edgeroi.LatencyHistogram.from_ms(np.array([10.0, 20.0, 40.0])).plot().axes[0].get_lines()[0]
+    assert line.get_xdata()[list(line.get_ydata()).index(0.5)] == pytest.approx(20, rel=1e-3)
+
+
+SAMPLES = "sample_logs/"
+#: What each command is asked, and the same in Python.
+DRAWN = {
+    "profile": ((SAMPLES + "recorded.embedding.jsonl.gz",), {}),
+    "compare": (("scenarios/embedding-measured.yaml",), {}),
+    "check": (("scenarios/embedding-measured.yaml",), {}),
+    "ab": ((SAMPLES + "experiment.jsonl.gz",), {"arm": "placement", "unit": "user_id"}),
+    "route": ((SAMPLES + "routed.jsonl.gz",), {"policy": "scenarios/policies/support.yaml", "sweep": "confidence", "goal": "max-net"}),
+    "spend": ((SAMPLES + "gateway.litellm.jsonl",), {}),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_there_is_one_way_of_drawing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``plot()`` shows is what ``--plot`` writes, byte for byte."""
+    monkeypatch.chdir(ROOT)
+    path, (given, options) = tmp_path / "drawn.svg", DRAWN[name]
+    said = [word for key, value in options.items() for word in (f"--{key}", value)]
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeroi", name, *given, *said, "--plot", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert path.read_text() == getattr(edgeroi, name)(*given, **options).plot()._repr_svg_()
 
 
 # --- the example ----------------------------------------------------------------------------------------------------------------

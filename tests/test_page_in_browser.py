@@ -14,11 +14,14 @@ import pytest
 from browser import DESKTOP, PHONE, Opened, chromium, opened, violations
 from judged import OPTIONS, TRAFFIC, decision, judged, scenario
 
+from edgeroi.ab_report import ab_report
 from edgeroi.estimate import Range
 from edgeroi.profile_report import profile_report
 from edgeroi.renderers import Page, renderer
 from edgeroi.renderers._plain import number_said, said
 from edgeroi.report import Cell, Report, WhatIf
+from edgeroi.route_report import route_report
+from edgeroi.spend_report import spend_report
 from edgeroi.values import value_usd_month
 from edgeroi.values.linear_time import LinearTime
 from edgeroi.verdict import Decision
@@ -119,6 +122,57 @@ def test_a_report_of_any_command_is_a_page(show: Any) -> None:
     shown = page.tab.eval_on_selector_all('table[data-table="profile"] [data-key="latency_ms_p50"]', "all => all.map(e => e.dataset.value)")
     assert [float(value) for value in shown] == [group["latency_ms"]["p50"] for group in document["groups"]]
     assert quiet(page)
+
+
+@pytest.fixture(scope="module")
+def drawn_results() -> dict[str, Report]:
+    """The pages of ``ab``, ``route`` and ``spend`` of the shipped samples, as the commands make them."""
+    import edgeroi
+
+    samples = SCENARIOS.parent / "sample_logs"
+    routes = edgeroi.route(samples / "routed.jsonl.gz", SCENARIOS / "policies" / "support.yaml", sweep="confidence", goal="max-net")
+    return {
+        "ab": ab_report(edgeroi.ab(samples / "experiment.jsonl.gz", arm="placement", unit="user_id"), drawn=True),
+        "route": route_report(routes, drawn=True),
+        "spend": spend_report(edgeroi.spend(samples / "gateway.litellm.jsonl"), drawn=True),
+    }
+
+
+#: What the pictures of each command say in words, and how many shapes of a colour stand for its points or bars.
+PICTURES = {
+    "ab": ({"chat: p50", "search: USD/1,000", "no change", "change"}, {"--good": 1, "--bad": 2}),
+    "route": ({"quality", "p95, ms", "all edge", "all cloud", "chosen: >= 0.689", "USD per 1,000 requests"}, {"--series-1": 2}),
+    "spend": ({"2026-10-24", "USD a day"}, {"--series-1": 28}),
+}
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+@pytest.mark.parametrize("name", PICTURES)
+def test_results_of_other_commands_are_drawn_too(
+    show: Any, drawn_results: dict[str, Report], name: str, size: tuple[int, int], scheme: str
+) -> None:
+    page, (words, shapes) = show(drawn_results[name], size, scheme), PICTURES[name]
+    assert page.tab.locator(".chart svg").count() == page.tab.locator("figure table").count() == len(drawn_results[name].figures) > 0
+    shown = page.tab.eval_on_selector_all(".chart svg text", "all => all.map(each => each.textContent).join(' ')")
+    assert {word for word in words if word not in shown} == set()
+    assert {name: filled(page, name) for name in shapes} == shapes
+    assert page.tab.evaluate("document.documentElement.scrollWidth") == size[0]
+    page.tab.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert violations(page) == []
+    assert quiet(page), (page.said, page.asked)
+
+
+def filled(page: Opened, name: str) -> int:
+    """How many shapes of the charts are filled with a colour of the style sheet."""
+    script = """name => {
+        const probe = document.body.appendChild(document.createElement("span"));
+        probe.style.color = `var(${name})`;
+        const wanted = getComputedStyle(probe).color;
+        probe.remove();
+        return [...document.querySelectorAll(".chart svg :is(path, circle, polygon)")].filter(
+            (each) => getComputedStyle(each).fill === wanted).length;
+    }"""
+    return int(page.tab.evaluate(script, name))
 
 
 # ---- what if ---------------------------------------------------------------------------------------------------------------------

@@ -66,3 +66,13 @@ def test_the_command_writes_it_beside_its_table(tmp_path: Path) -> None:
     shown = texts(path.read_bytes())
     assert "latency, end to end: share of requests done by then" in shown
     assert {"60 %", "ms"} <= set(shown)
+
+
+def test_an_experiment_without_results_ends_as_such_though_there_is_nothing_to_draw(tmp_path: Path) -> None:
+    """300 requests against 100 where halves were due: p is far below 0.001, so nothing may be looked at, drawn neither; the end is 3."""
+    log, path = tmp_path / "uneven.jsonl", tmp_path / "changes.svg"
+    arms = ["control"] * 300 + ["edge"] * 100
+    log.write_text("".join(f'{{"variant": "{arm}", "latency_ms": {20 + k % 7}, "status": 200}}\n' for k, arm in enumerate(arms)))
+    done = subprocess.run([sys.executable, "-m", "edgeroi", "ab", log, "--plot", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, path.exists()) == (3, False), done.stderr
+    assert "INVALID: sample ratio" in done.stdout

@@ -59,6 +59,7 @@ def ab(
     jobs: options.JobsOption = None,
     form: options.FormatOption = options.ReportFormat.table,
     output: options.OutputOption = None,
+    plot: options.PlotOption = None,
 ) -> None:
     """Edge against cloud as an experiment: the effect on latency, misses, errors, cost and quality, each with its interval.
 
@@ -67,7 +68,7 @@ def ab(
     edgeroi ab before.profile after.profile
     """
     from edgeroi.ab_report import ab_report
-    from edgeroi.cli.output import progress, write_file, write_report
+    from edgeroi.cli.output import progress, write_file, write_plot, write_report
     from edgeroi.effects import Doubt
     from edgeroi.errors import EdgeroiError
     from edgeroi.experiment import Design
@@ -92,7 +93,9 @@ def ab(
         raise EdgeroiError("saved profiles are a scenario's logs as they are", key="--save", fix="name them in the scenario")
     with progress("reading") as at:
         experiment, profile = experiment_in(logs, said.reading(), design, jobs=jobs, progress=at)
-    write_report(ab_report(experiment), form.value, output)
+    write_report(ab_report(experiment, drawn=form == options.ReportFormat.html), form.value, output)
+    if plot is not None and experiment.is_valid:  # how the run ends is of an invalid one, which has nothing to draw
+        write_plot(experiment.figures, plot)
     if save is not None and experiment.is_valid:
         write_file(save, dumped(profile))
     refuse_unfit(profile, max_rejected)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeroi.cli.compare import AtOption, DrawsOption, ExplainOption, SeedOption, SetOption
-from edgeroi.cli.options import OUTPUT_PANEL, OutputOption
+from edgeroi.cli.options import OUTPUT_PANEL, OutputOption, PlotOption
 from edgeroi.cli.pull_request import CheckFormat
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def check(
         list[str] | None,
         typer.Option("--also", metavar="FORMAT=FILE", help="Write another format to a file, too.", rich_help_panel=OUTPUT_PANEL),
     ] = None,
+    plot: PlotOption = None,
 ) -> None:
     """The same as compare, as a gate: exit 1 when edge spend is unjustified, 3 when a declared edge has no data or no price.
 
@@ -92,6 +93,7 @@ def check(
     edgeroi check scenarios/ --baseline base.json --policy-from base/edgeroi.yaml --format github --also sarif=edgeroi.sarif
     """
     from edgeroi.cli.exits import GateFailed
+    from edgeroi.cli.output import write_plot
     from edgeroi.cli.pull_request import baseline_of, outputs_of, since_of
     from edgeroi.cli.scenarios import day_of
     from edgeroi.clock import today
@@ -119,6 +121,8 @@ def check(
     )
     verdicts = since_of(verdicts, base, baseline, min_change)
     _write(verdicts, form, output, others)
+    if plot is not None and (verdicts.figures or verdicts.gate == "pass"):  # the gate's own end comes before there being no picture
+        write_plot(verdicts.figures, plot)
     if verdicts.gate == "fail":
         raise GateFailed
     if verdicts.gate == "undecided":

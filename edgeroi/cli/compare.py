@@ -26,8 +26,6 @@ from edgeroi.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgeroi.draft import Asked
     from edgeroi.report import Report
     from edgeroi.spec import Scenario
@@ -93,7 +91,7 @@ def compare(
 
     edgeroi compare litellm.jsonl --edge cloudflare/@cf/meta/llama-3.3-70b-instruct-fp8-fast --users-in us-east=60%,eu-west=40%
     """
-    from edgeroi.cli.output import write_report
+    from edgeroi.cli.output import write_plot, write_report
     from edgeroi.cli.scenarios import day_of
     from edgeroi.clock import today
     from edgeroi.draws import chance_of
@@ -129,15 +127,7 @@ def compare(
         verdicts = replace(verdicts, notes=(*verdicts.notes, *_left_out(profile, edge)))
     write_report(report_for(verdicts, form), form, output)
     if plot is not None:
-        _plot(verdicts, plot)
-
-
-def _plot(verdicts: Verdicts, path: Path) -> None:
-    """What each answer hangs on: the tornado where ranges were stated, else what the options cost."""
-    from edgeroi.cli.output import write_plot
-    from edgeroi.verdict_figures import deciding_figures
-
-    write_plot(deciding_figures(verdicts.decisions), path)
+        write_plot(verdicts.figures, plot)
 
 
 def report_for(verdicts: Verdicts, form: str) -> Report:

@@ -96,11 +96,10 @@ def profile(
     )
     found, interruption = said.read_partly(keep=target is not None, grow=update if update and update.exists() else None)
     unsaved = _unsaved(found, target, interruption)
-    drawn = plot is not None or form == options.ReportFormat.html
-    report = profile_report(found, version=__version__, saving_ms=saving_ms, drawn=drawn)
+    report = profile_report(found, version=__version__, saving_ms=saving_ms, drawn=form == options.ReportFormat.html)
     write_report(report, form, output)
     if plot is not None:
-        write_plot([figure for figure in report.figures if figure.name == "cdf"][:1], plot)
+        write_plot(found.figures, plot)
     if unsaved is not None:
         raise unsaved
     refuse_unfit(found, max_rejected)

@@ -78,6 +78,7 @@ def route(
     jobs: options.JobsOption = None,
     form: options.FormatOption = options.ReportFormat.table,
     output: options.OutputOption = None,
+    plot: options.PlotOption = None,
 ) -> None:
     """Replay a policy over a log: who would have answered, at what cost, latency and quality, beside each option alone and today.
 
@@ -85,7 +86,7 @@ def route(
 
     edgeroi route --policy policy.yaml --export litellm --output config.yaml
     """
-    from edgeroi.cli.output import progress, write_report
+    from edgeroi.cli.output import progress, write_plot, write_report
     from edgeroi.clock import today
     from edgeroi.errors import EdgeroiError
     from edgeroi.replaying import budget_of, routes, wanted
@@ -115,7 +116,9 @@ def route(
             rejects_to=rejects,
             tolerated=lambda lines: tolerated(max_rejected, lines),
         )
-    write_report(route_report(found), form, output)
+    write_report(route_report(found, drawn=form == options.ReportFormat.html), form, output)
+    if plot is not None:
+        write_plot(found.figures, plot)
 
 
 def _export(file: RouteFile, gateway: Gateway, output: Path | None) -> None:

@@ -105,6 +105,7 @@ def spend(
     jobs: options.JobsOption = None,
     form: options.FormatOption = options.ReportFormat.table,
     output: options.OutputOption = None,
+    plot: options.PlotOption = None,
 ) -> None:
     """Where inference ran and what it cost, by the log's own cost or the book's price of the day; what has no price is listed.
 
@@ -138,7 +139,7 @@ def spend(
         found = followed(said, asked, every, prometheus)
     else:
         found, interruption = _read(said, asked, prometheus)
-    _end(found, form, output, on_undecided, max_rejected, interruption)
+    _end(found, form, output, plot, on_undecided, max_rejected, interruption)
 
 
 def _refuse_with_follow(rejects: Path | None) -> None:
@@ -200,6 +201,7 @@ def _end(
     found: Spending,
     form: str,
     output: Path | None,
+    plot: Path | None,
     on_undecided: OnUndecided,
     max_rejected: str | None,
     interruption: BaseException | None,
@@ -207,12 +209,14 @@ def _end(
     """The report, and how the run ends: 1 where a limit is broken, 2 where the logs are unfit, 3 where a limit had no answer."""
     from edgeroi.budget import lacking
     from edgeroi.cli.exits import GateFailed
-    from edgeroi.cli.output import say, write_report
+    from edgeroi.cli.output import say, write_plot, write_report
     from edgeroi.errors import EdgeroiError, NoAnswer
     from edgeroi.profile_report import unfit
     from edgeroi.spend_report import spend_report
 
-    write_report(spend_report(found), form, output)
+    write_report(spend_report(found, drawn=form == options.ReportFormat.html), form, output)
+    if plot is not None and (found.figures or found.gate in (None, "pass")):  # a gate's own end comes before there being no picture
+        write_plot(found.figures, plot)
     if interruption is not None:
         raise interruption
     if why := unfit(found.profile, tolerated(max_rejected, found.profile.lines)):

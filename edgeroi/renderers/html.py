@@ -19,7 +19,7 @@ from edgeroi import __version__
 from edgeroi.renderers import Page
 from edgeroi.renderers._markup import ANSWERS, escaped, section_markup
 from edgeroi.renderers.json import write_compactly
-from edgeroi.report import Axis, Column, Curve, Figure, Json, Report, Row, Section, Table, Text, WhatIf, count, text
+from edgeroi.report import Axis, Bar, Column, Curve, Figure, Json, Report, Row, Section, Table, Text, WhatIf, count, text
 
 
 def render(report: Report, page: Page) -> str:
@@ -71,11 +71,18 @@ def as_data(value: Json) -> str:
 
 
 def _figure_data(figure: Figure) -> Json:
-    bars: list[Json] = [{"label": bar.label, "part": bar.part, "start": bar.start, "end": bar.end} for bar in figure.bars]
+    bars: list[Json] = [_bar_data(bar) for bar in figure.bars]
+    spots: list[Json] = [{"x": spot.x, "y": spot.y, "name": spot.name, "chosen": spot.chosen} for spot in figure.spots]
     marks: list[Json] = [{"at": mark.at, "name": mark.name} for mark in figure.marks]
     curves: list[Json] = [_curve_data(curve) for curve in figure.curves]
     head: Mapping[str, Json] = {"kind": figure.kind, "name": figure.name, "title": figure.title}
-    return {**head, "x": _axis_data(figure.x), "y": _axis_data(figure.y), "curves": curves, "bars": bars, "marks": marks}
+    axes: Mapping[str, Json] = {"x": _axis_data(figure.x), "y": _axis_data(figure.y)}
+    return {**head, **axes, "curves": curves, "bars": bars, "marks": marks, "spots": spots}
+
+
+def _bar_data(bar: Bar) -> Json:
+    start, end = _numbers((bar.start, bar.end))
+    return {"label": bar.label, "part": bar.part, "start": start, "end": end, "at": bar.at, "tone": bar.tone}
 
 
 def _axis_data(axis: Axis) -> Json:

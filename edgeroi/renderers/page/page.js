@@ -66,7 +66,7 @@
 
   function axis(told, extra) {
     const signed = told.kind === "usd_signed" || told.kind === "usd";
-    const ends = extra && "min" in extra && !told.logarithmic && told.kind !== "ratio" ? {showMinLabel: false, showMaxLabel: false} : {};
+    const ends = extra && "min" in extra && !told.logarithmic && !(told.kind === "ratio" && extra.min === 0) ? {showMinLabel: false, showMaxLabel: false} : {};
     const steps = told.logarithmic && extra ? {customValues: roundSteps(extra.min, extra.max)} : {};
     return {
       type: told.logarithmic ? "log" : "value",
@@ -132,15 +132,43 @@
       areaStyle: steps ? {color: series(place), opacity: 0.07} : undefined,
       markLine: place === 0 && figure.marks.length ? markLines(figure) : undefined,
     }));
+    const all = figure.curves.flatMap((curve) => curve.y), tallest = Math.max(...all), lowest = Math.min(...all);
     const bands = figure.curves.flatMap((curve, place) => curve.low.length ? [band(curve, place, steps)] : []);
     const ends = figure.curves.flatMap((curve) => curve.x);
+    const aside = figure.spots.length ? 0.05 * (Math.max(...ends) - Math.min(...ends)) : 0;
+    const least = Math.min(...ends) - aside, most = Math.max(...ends) + aside;
     const highest = Math.max(...figure.curves.flatMap((curve) => [...curve.y, ...curve.high.filter((high) => high !== null)]));
     const step = highest > 0.3 ? 10 : 20;
-    const whole = figure.y.kind === "ratio" ? {min: 0, max: steps ? Math.min(1, Math.ceil(highest * step) / step) : 1} : {};
+    const room = 0.12 * (tallest - lowest) || 1;
+    const around = {min: lowest - room, max: tallest + room};
+    const whole = figure.y.kind === "ratio" ? {min: 0, max: steps ? Math.min(1, Math.ceil(highest * step) / step) : 1} : around;
     return {
-      xAxis: axis(figure.x, {min: Math.min(...ends), max: Math.max(...ends)}), yAxis: axis(figure.y, {nameGap: 48, ...whole}),
-      tooltip: {...tooltip(), trigger: "axis", formatter: (points) => curveTip(figure, points)}, series: [...bands, ...lines],
+      xAxis: axis(figure.x, {min: least, max: most}), yAxis: axis(figure.y, {nameGap: 48, ...whole}),
+      tooltip: {...tooltip(), trigger: "axis", formatter: (points) => curveTip(figure, points)}, series: [...bands, ...lines, ...spots(figure, least, most)],
     };
+  }
+
+  /** Points with their names, on the side that has room; the chosen one is a diamond. */
+  function spots(figure, min, max) {
+    return figure.spots.length ? [{
+      type: "custom", z: 4, clip: false, silent: true, tooltip: {show: false}, data: figure.spots.map((spot) => [spot.x, spot.y]),
+      renderItem: (item, api) => {
+        const spot = figure.spots[item.dataIndex], [x, y] = api.coord([spot.x, spot.y]), after = spot.x > (min + max) / 2;
+        const words = {text: spot.name, x: after ? x - 11 : x + 11, y: y + (item.dataIndex % 2 ? -12 : 12), fill: colour("ink"),
+          align: after ? "right" : "left", verticalAlign: "middle", fontSize: 12, fontFamily: font().fontFamily, stroke: colour("panel"), lineWidth: 3};
+        return {type: "group", children: [
+          pointAt(spot.chosen ? "diamond" : "circle", x, y, spot.chosen ? 8 : 5,
+            {fill: series(spot.chosen ? 1 : 0), stroke: colour("panel"), lineWidth: 1.5}),
+          {type: "text", style: words},
+        ]};
+      },
+    }] : [];
+  }
+
+  function pointAt(shape, x, y, r, style) {
+    if (shape === "circle") return {type: "circle", shape: {cx: x, cy: y, r}, style};
+    const points = shape === "diamond" ? [[x, y - r], [x + r, y], [x, y + r], [x - r, y]] : [[x - r, y - r], [x + r, y - r], [x + r, y + r], [x - r, y + r]];
+    return {type: "polygon", shape: {points}, style};
   }
 
   function curveTip(figure, points) {
@@ -156,18 +184,66 @@
   });
 
   function stacksOption(figure) {
-    const labels = [...new Set(figure.bars.map((bar) => bar.label))], parts = [...new Set(figure.bars.map((bar) => bar.part))];
+    const labels = [...new Set(figure.bars.map((bar) => bar.label))], parts = [...new Set(figure.bars.map((bar) => bar.part).filter((part) => part))];
     return {
       xAxis: axis(figure.x), yAxis: categories(labels),
       tooltip: {...tooltip(), trigger: "item", formatter: (bar) => `${bar.name}\n${bar.seriesName}: ${usd(bar.value)} USD`},
       series: parts.map((part, place) => ({
         type: "bar", name: part, stack: "all", barMaxWidth: 34,
         itemStyle: {color: series(place + 1), borderColor: colour("panel"), borderWidth: 1},
-        data: labels.map((label) => {
-          const bar = figure.bars.find((each) => each.label === label && each.part === part);
-          return bar ? bar.end - bar.start : null;
-        }),
+        data: lengths(figure, labels, part),
       })),
+    };
+  }
+
+  /** How long a part is on each line; null where the line has none. */
+  function lengths(figure, labels, part) {
+    const found = new Map(figure.bars.filter((bar) => bar.part === part).map((bar) => [bar.label, bar.end - bar.start]));
+    return labels.map((label) => found.get(label) ?? null);
+  }
+
+  /** The same upright, in the order of their labels. */
+  function columnsOption(figure) {
+    const {series: stacked} = stacksOption(figure), labels = [...new Set(figure.bars.map((bar) => bar.label))];
+    return {
+      xAxis: {type: "category", data: labels, axisTick: {show: false}, axisLine: {lineStyle: {color: colour("line")}},
+        axisLabel: {...font(), hideOverlap: true}},
+      yAxis: axis(figure.y, {nameGap: 52}),
+      tooltip: {...tooltip(), trigger: "item", formatter: (bar) => `${bar.name}\n${bar.seriesName}: ${usd(bar.value)} USD`},
+      series: stacked,
+    };
+  }
+
+  /** How a judgement is drawn: filled where something is shown, so that it can be told without colours too. */
+  const POINTS = {good: ["good", "circle", true], bad: ["bad", "diamond", true], doubt: ["doubt", "circle", false], quiet: ["soft", "circle", false]};
+  const pointOf = (tone) => POINTS[tone] || ["series-2", "rect", true];
+
+  /** A point with its interval on each line; an end that nothing supports goes on to the edge. */
+  function intervalsOption(figure) {
+    const known = figure.bars.flatMap((bar) => [bar.start, bar.end, bar.at]).filter((end) => end !== null);
+    const held = [...known, ...figure.marks.map((mark) => mark.at)];
+    const room = 0.06 * (Math.max(...held) - Math.min(...held)) || 1, min = Math.min(...held) - room, max = Math.max(...held) + room;
+    const told = (end) => end === null ? "-" : inWords(figure.x.kind, end);
+    return {
+      xAxis: axis(figure.x, {min, max}), yAxis: categories(figure.bars.map(({label}) => small() ? label.replace(": ", ":\n") : label)),
+      tooltip: {...tooltip(), trigger: "item", formatter: (item) => {
+        const bar = figure.bars[item.dataIndex];
+        return `${bar.label}\n${told(bar.at)} [${told(bar.start)}, ${told(bar.end)}]`;
+      }},
+      series: [{
+        type: "custom", z: 2, encode: {x: [0, 1], y: 2}, markLine: markLines(figure, "start"),
+        data: figure.bars.map((bar, k) => [bar.start ?? min, bar.end ?? max, k]),
+        renderItem: (_, api) => {
+          const row = api.value(2), bar = figure.bars[row], [name, symbol, filled] = pointOf(bar.tone), style = {stroke: colour(name), lineWidth: 2};
+          const [left, y] = api.coord([api.value(0), row]), [right] = api.coord([api.value(1), row]);
+          const whisker = (x) => ({type: "line", shape: {x1: x, y1: y - 5, x2: x, y2: y + 5}, style});
+          const point = () => pointAt(symbol, api.coord([bar.at, row])[0], y, symbol === "diamond" ? 6.5 : 5, {...style, fill: colour(filled ? name : "panel")});
+          return {type: "group", children: [
+            {type: "line", shape: {x1: left, y1: y, x2: right, y2: y}, style},
+            ...(bar.start === null ? [] : [whisker(left)]), ...(bar.end === null ? [] : [whisker(right)]), ...(bar.at === null ? [] : [point()]),
+          ]};
+        },
+      }],
     };
   }
 
@@ -195,16 +271,23 @@
     };
   }
 
-  const options = {curves: curvesOption, steps: curvesOption, stacks: stacksOption, ranges: rangesOption};
+  const options = {curves: curvesOption, steps: curvesOption, stacks: stacksOption, columns: columnsOption, ranges: rangesOption, intervals: intervalsOption};
 
   function legendOf(figure) {
     if (figure.kind === "ranges") return [["driver at its low end", 2], ["at its high end", 1]].map(([name, place]) => ({name, place, block: true}));
-    if (figure.kind === "stacks") return [...new Set(figure.bars.map((bar) => bar.part))].map((name, place) => ({name, place: place + 1, block: true}));
+    if (figure.kind === "stacks" || figure.kind === "columns") {
+      return [...new Set(figure.bars.map((bar) => bar.part).filter((part) => part))].map((name, place) => ({name, place: place + 1, block: true}));
+    }
+    if (figure.kind === "intervals") {
+      const judged = new Map(figure.bars.filter((bar) => bar.part).map((bar) => [bar.part, bar.tone]));
+      return [...judged].map(([name, tone]) => ({name, tone}));
+    }
     return figure.curves.length > 1 ? figure.curves.map((curve, place) => ({name: curve.name, place})) : [];
   }
 
   const SVG = "http://www.w3.org/2000/svg";
-  function swatch({place, block}) {
+  function swatch({place, block, tone}) {
+    if (tone) return signSwatch(pointOf(tone));
     const svg = document.createElementNS(SVG, "svg"), line = document.createElementNS(SVG, block ? "rect" : "line");
     const dash = DASHES[place % DASHES.length];
     const told = block ? {width: 24, height: 10, rx: 2, fill: series(place)}
@@ -216,6 +299,17 @@
     return svg;
   }
 
+  function signSwatch([name, symbol, filled]) {
+    const svg = document.createElementNS(SVG, "svg"), shape = document.createElementNS(SVG, symbol === "circle" ? "circle" : "path");
+    const told = {...(symbol === "circle" ? {cx: 12, cy: 5, r: 4} : {d: symbol === "diamond" ? "M12 0L17 5L12 10L7 5Z" : "M8 1H16V9H8Z"}),
+      fill: filled ? colour(name) : "none", stroke: colour(name), "stroke-width": 1.5};
+    Object.entries(told).forEach(([key, value]) => shape.setAttribute(key, value));
+    svg.setAttribute("viewBox", "0 0 24 10");
+    svg.setAttribute("aria-hidden", "true");
+    svg.append(shape);
+    return svg;
+  }
+
   const charts = new Map();
   function chartIn(element) {
     if (!charts.has(element)) charts.set(element, echarts.init(element, null, {renderer: "svg"}));
@@ -223,8 +317,9 @@
   }
 
   function drawFigure(element) {
-    const figure = figures[element.dataset.figure], rows = new Set(figure.bars.map((bar) => bar.label)).size;
-    if (rows) element.style.height = `${Math.max(150, 90 + rows * 46)}px`;
+    const figure = figures[element.dataset.figure], lying = figure.kind === "columns" ? [] : figure.bars;
+    const rows = figure.kind === "intervals" ? lying.length : new Set(lying.map((bar) => bar.label)).size;
+    if (rows) element.style.height = `${Math.max(150, 90 + rows * (figure.kind === "intervals" ? 34 : 46))}px`;
     const left = rows ? (small() ? 96 : 164) : 72;
     const legend = document.getElementById(`legend-${element.dataset.figure}`);
     legend.replaceChildren(...legendOf(figure).map((entry) => {
