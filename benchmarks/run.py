@@ -275,7 +275,8 @@ def start_up_piece(asked: Asked) -> list[str]:
     commands = {"`python -c 'import typer, rich.console'`": [sys.executable, "-c", "import typer, rich.console"]}
     commands["`edgeroi --help`"] = [str(EDGEROI), "--help"]
     commands |= {f"`edgeroi compare {scenario}`": [str(EDGEROI), "compare", str(scenario)] for scenario in SCENARIOS}
-    without_logs = [str(path) for path in sorted((HERE.parent / "scenarios").rglob("*.yaml")) if "log:" not in path.read_text()]
+    scenarios = (path for path in sorted((HERE.parent / "scenarios").rglob("*.yaml")) if path.parent.name != "policies")
+    without_logs = [str(path) for path in scenarios if "log:" not in path.read_text()]
     commands[f"`edgeroi compare`, the {len(without_logs)} scenarios without logs"] = [str(EDGEROI), "compare", *without_logs]
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for turn in range(runs + 1):

