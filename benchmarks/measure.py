@@ -121,9 +121,11 @@ def run(command: Sequence[str], peak: Peak | None = None, environment: Mapping[s
 
 
 def cpu(command: Sequence[str]) -> float:
-    """Seconds of processor time of the process and its children, whatever its exit status."""
+    """Seconds of processor time of the process and its children. Raises ``CalledProcessError`` where it fails: that is not its work."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
-    _, _, usage = os.wait4(process.pid, 0)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), list(command))
     return usage.ru_utime + usage.ru_stime
 
 

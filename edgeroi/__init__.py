@@ -196,22 +196,17 @@ def profile(
     ``dedupe``: count a request once that the logs tell of twice (a DataFrame has ``drop_duplicates`` for that).
     Raises ``edgeroi.errors.EdgeroiError`` for what is no log. Rejected lines and damage are in the result, not raised.
     """
-    from edgeroi.logs.mapping import reading_of
-
-    given: dict[str, Any] = {
-        "map": tuple(f"{column}={path}" for column, path in (map or {}).items()),
-        "const": tuple(f"{column}={value}" for column, value in (const or {}).items()),
-    }
-    how = reading_of(
-        Path(mapping) if mapping else None,
-        by=_names(by),
-        not_error=_names(not_error),
-        require=_names(require),
+    how = _reading(
+        map,
+        const,
+        mapping,
+        by=by,
+        not_error=not_error,
+        require=require,
         format=log_format,
         seen_from=seen_from,
         sampling=sampling,
         dedupe=dedupe,
-        **given,
     )
     if isinstance(logs, str | Path):
         logs = [logs]
@@ -257,17 +252,9 @@ def spend(
     """
     from edgeroi.budget import Limits
     from edgeroi.logs.focus import read_focus
-    from edgeroi.logs.mapping import reading_of
     from edgeroi.spending import Asked, spend_frame, spend_logs
 
-    how = reading_of(
-        Path(mapping) if mapping else None,
-        not_error=_names(not_error),
-        format=log_format,
-        sampling=sampling,
-        map=tuple(f"{column}={path}" for column, path in (map or {}).items()),
-        const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
-    )
+    how = _reading(map, const, mapping, not_error=not_error, format=log_format, sampling=sampling)
     asked = Asked(
         Limits(budget_usd_month, max_edge_share, max_growth),
         _names(by),
@@ -343,16 +330,10 @@ def route(
     and judged on the other.
     """
     from edgeroi.clock import today
-    from edgeroi.logs.mapping import reading_of
     from edgeroi.replaying import routes, wanted
     from edgeroi.scenario import load_routes
 
-    how = reading_of(
-        Path(mapping) if mapping else None,
-        map=tuple(f"{column}={path}" for column, path in (map or {}).items()),
-        const=tuple(f"{column}={value}" for column, value in (const or {}).items()),
-        format=log_format,
-    )
+    how = _reading(map, const, mapping, format=log_format)
     paths = [logs] if isinstance(logs, str | Path) else logs
     asked_for, file = wanted(sweep, goal, budget, quality_floor, seed), load_routes(policy, workload).only(only)
     return routes(paths, file, how, asked_for, workload=workload, today=today(), at=prices_as_of, jobs=jobs)
@@ -387,7 +368,7 @@ def ab(
     from edgeroi.experiment import Design
     from edgeroi.experimenting import experiment_in
 
-    how = _reading(map, const, mapping, not_error, require, log_format)
+    how = _reading(map, const, mapping, not_error=not_error, require=require, format=log_format)
     design = Design(arm, unit, control, deadline_ms, margin, split, Doubt(sequential=sequential))
     return experiment_in([logs] if isinstance(logs, str | Path) else logs, how, design, jobs=jobs)[0]
 
@@ -416,26 +397,20 @@ def ab_plan(
     from edgeroi.experimenting import plan_from
     from edgeroi.sample_sizes import Wanted
 
-    how = _reading(map, const, mapping, not_error, require, log_format)
+    how = _reading(map, const, mapping, not_error=not_error, require=require, format=log_format)
     wanted = Wanted(effect, power, deadline_ms=deadline_ms, margin=margin)
     return plan_from([logs] if isinstance(logs, str | Path) else logs, how, wanted, unit, where, jobs=jobs)[0]
 
 
-def _reading(
-    map: Mapping[str, str] | None,
-    const: Mapping[str, str] | None,
-    mapping: str | Path | None,
-    not_error: str | Sequence[str],
-    require: str | Sequence[str],
-    log_format: str | None,
-) -> Reading:
+def _reading(map: Mapping[str, str] | None, const: Mapping[str, str] | None, mapping: str | Path | None, **said: Any) -> Reading:
+    """How logs are read, of the arguments by which the functions of the API say it; one name or several where names are wanted."""
     from edgeroi.logs.mapping import reading_of
 
-    given: dict[str, Any] = {
-        "map": tuple(f"{column}={path}" for column, path in (map or {}).items()),
-        "const": tuple(f"{column}={value}" for column, value in (const or {}).items()),
-    }
-    return reading_of(Path(mapping) if mapping else None, not_error=_names(not_error), require=_names(require), format=log_format, **given)
+    for option, given in (("map", map), ("const", const)):
+        said[option] = tuple(f"{column}={source}" for column, source in (given or {}).items())
+    for option in said.keys() & {"by", "not_error", "require"}:
+        said[option] = _names(said[option])
+    return reading_of(Path(mapping) if mapping else None, **said)
 
 
 def _judged(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from edgeroi.renderers._plain import safe_text, said, said_interval
+from edgeroi.renderers._markup import escaped
+from edgeroi.renderers._plain import said, said_interval
 from edgeroi.report import Cell, Column, Node, Report, Table, Text, Tree
 
 _COLOURS = {"good": "#1a7f37", "bad": "#cf222e", "doubt": "#9a6700", "quiet": "#6e7781"}
@@ -14,22 +15,18 @@ _LEFT = ("text", "mark", "distribution", "span")
 
 def fragment(report: Report) -> str:
     """The sections in reading order, and below them the notes."""
-    notes = "".join(f"<div><small>note: {_words(note)}</small></div>" for note in report.notes)
+    notes = "".join(f"<div><small>note: {escaped(note)}</small></div>" for note in report.notes)
     return f'<div class="edgeroi">{"".join(line for section in report.in_words for line in _lines(section))}{notes}</div>'
-
-
-def _words(raw: str) -> str:
-    return escape(safe_text(raw), quote=True)
 
 
 def _lines(section: Table | Text | Tree) -> Iterator[str]:
     if section.title:
-        yield f"<div><b>{_words(section.title)}</b></div>"
+        yield f"<div><b>{escaped(section.title)}</b></div>"
     match section:
         case Table():
             yield from _table(section.for_people())
         case Text():
-            yield from (f"<div{_style(section.tone)}>{_words(line)}</div>" for line in section.lines)
+            yield from (f"<div{_style(section.tone)}>{escaped(line)}</div>" for line in section.lines)
         case Tree():
             yield f"<ul>{_node(section.root)}</ul>"
 
@@ -40,16 +37,16 @@ def _style(tone: str) -> str:
 
 def _table(table: Table) -> Iterator[str]:
     yield "<table><thead><tr>"
-    yield from (f"<th{_side(column)}>{_words(column.title)}</th>" for column in table.columns)
+    yield from (f"<th{_side(column)}>{escaped(column.title)}</th>" for column in table.columns)
     yield "</tr></thead><tbody>"
     for row in table.rows:
         yield "<tr>"
         yield from (f"<td{_side(column)}>{_cell(cell)}</td>" for column, cell in zip(table.columns, row.cells, strict=True))
         yield "</tr>"
         if row.detail:
-            yield f'<tr><td colspan="{len(table.columns)}" style="text-align:left"><small>{_words(row.detail)}</small></td></tr>'
+            yield f'<tr><td colspan="{len(table.columns)}" style="text-align:left"><small>{escaped(row.detail)}</small></td></tr>'
     yield "</tbody></table>"
-    yield from (f"<div><small>{_words(line)}</small></div>" for line in table.caption)
+    yield from (f"<div><small>{escaped(line)}</small></div>" for line in table.caption)
 
 
 def _side(column: Column) -> str:
@@ -63,6 +60,6 @@ def _cell(cell: Cell) -> str:
 
 
 def _node(node: Node) -> str:
-    evidence = f" <small>{_words(node.evidence)}</small>" if node.evidence else ""
+    evidence = f" <small>{escaped(node.evidence)}</small>" if node.evidence else ""
     inner = "".join(map(_node, node.children))
-    return f"<li><span{_style(node.tone)}>{_words(node.label)}</span>{evidence}{f'<ul>{inner}</ul>' if inner else ''}</li>"
+    return f"<li><span{_style(node.tone)}>{escaped(node.label)}</span>{evidence}{f'<ul>{inner}</ul>' if inner else ''}</li>"
