@@ -117,3 +117,16 @@ def test_a_frame_adds_up_with_a_log():
 def test_the_digest_tells_frames_apart():
     told = {profiled({"latency_ms": [value]}).files[0].digest for value in (1.0, 2.0, 1.0)}
     assert len(told) == 2
+
+
+def test_the_functions_of_the_api_pass_on_how_logs_are_read():
+    """Seconds under another name, a workload nobody wrote down, an error that is none, and one name where several may be given."""
+    frame = pd.DataFrame({"took": [0.25, 0.75], "code": ["-100", None], "model": ["m", None], "placement": ["edge", "edge"]})
+    said = {"map": {"latency_ms": "took:s", "error": "code"}, "const": {"workload": "chat"}, "not_error": "-100"}
+    found = edgeroi.profile(frame, by="workload", require="model", **said)
+    assert [dict(group.key) for group in found.groups] == [{"workload": "chat"}]
+    assert found.lines.rejected == {"null_required": 1}
+    assert (found.total.errors, found.total.latency.max_ms) == (0, 250.0)
+    spent = edgeroi.spend(frame, **said)
+    assert {charge.workload for charge in spent.ledger.charges} == {"chat"}
+    assert (spent.profile.total.requests, spent.profile.total.errors) == (2, 0)
